@@ -1,0 +1,1 @@
+"""Unblind: cure a vision-language model of a known blindness."""
