@@ -1,0 +1,331 @@
+"""How the tiny base is made: first its tower learns to see letters, then the whole model learns to read.
+
+See: for each half patch, which letter stands there, whether it is circled, and its place in the word; the
+three heads are thrown away afterwards. Read: the answer to "Read the word.", through the language side.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import PaliGemmaForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from unblind.tiny.build import GRID, PATCH, VOCABULARY, new_model, new_processor
+from unblind.tiny.lessons import BLANK, IGNORE, MAX_LENGTH, Lesson, Lessons
+from unblind.tiny.muon import Muon
+from unblind.words import LETTERS
+
+Stage = Literal["see", "read"]
+
+
+# The patches that the heads of the first layers attend to at first: (rows down, columns right).
+_OFFSETS = (
+    ((0, -1), (0, 1), (-1, 0), (1, 0)),
+    ((0, -1), (0, 1), (-2, 0), (2, 0)),
+    ((0, -2), (0, 2), (-1, 0), (1, 0)),
+)
+_SHARPNESS = 1.6
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """The recipe.
+
+    Attributes:
+        see_steps: optimizer steps of the first stage.
+        read_steps: optimizer steps of the second stage.
+        tokens: image tokens a step.
+        muon_lr: for the matrices.
+        adamw_lr: for everything else.
+        frozen: share of the second stage in which the tower is kept as it is.
+        tower_lr: the tower's share of the learning rates after that.
+        seed: of weights and lessons.
+        save_every: steps between checkpoints.
+    """
+
+    see_steps: int = 2400
+    read_steps: int = 2000
+    tokens: int = 6144
+    muon_lr: float = 3e-3
+    adamw_lr: float = 1.5e-3
+    frozen: float = 0.5
+    tower_lr: float = 0.3
+    seed: int = 0
+    save_every: int = 200
+
+
+class Heads(nn.Module):
+    """What the tower's tokens are asked in the first stage, for each of a patch's two halves."""
+
+    def __init__(self, width: int) -> None:
+        """Linear heads on tokens of `width` features."""
+        super().__init__()
+        self.letter = nn.Linear(width, 2 * (1 + len(LETTERS)))
+        self.circled = nn.Linear(width, 2)
+        self.place = nn.Linear(width, 2 * MAX_LENGTH)
+
+    def forward(self, tokens: torch.Tensor, lesson: Lesson) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The loss, and the shares of letters, circles and places that are right.
+
+        Args:
+            tokens: (batch, rows * 16, width) from the tower.
+            lesson: its targets.
+        """
+        letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
+        said = self.letter(tokens).view(-1, 1 + len(LETTERS))
+        found, blank = letters > BLANK, letters == BLANK
+        loss = F.cross_entropy(said[found], letters[found]) + F.cross_entropy(said[blank], letters[blank])
+        circles = self.circled(tokens).flatten()[found]
+        loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
+        place = self.place(tokens).view(-1, MAX_LENGTH)[found]
+        loss = loss + 0.25 * F.cross_entropy(place, places[found])
+        with torch.no_grad():
+            ringed = circled[found] > 0.5
+            right = {
+                "letters": (said[found].argmax(-1) == letters[found]).float().mean(),
+                "circles": (circles[ringed] > 0).float().mean(),
+                "places": (place.argmax(-1) == places[found]).float().mean(),
+            }
+        return loss, right
+
+
+@torch.no_grad()
+def attend_to_neighbours(model: PaliGemmaForConditionalGeneration) -> None:
+    """Start the tower's first three layers with heads that attend to neighbouring patches.
+
+    Positions start as sinusoids, on which a shift is a rotation; queries are turned by the head's offset.
+    After Zheng et al., "Structured initialization for attention in vision transformers" (arXiv 2404.01139).
+    """
+    tower = model.model.vision_tower
+    width = model.config.vision_config.hidden_size // model.config.vision_config.num_attention_heads
+    count = width // 4  # frequencies an axis, a sine and a cosine each
+    frequencies = torch.pi / GRID * torch.arange(1, count + 1)
+    axis = torch.arange(GRID)[:, None] * frequencies
+    waves = torch.stack([axis.sin(), axis.cos()], dim=-1).flatten(1)  # (16, 2 x count)
+    places = torch.cat(
+        [waves[:, None].expand(GRID, GRID, -1), waves[None].expand(GRID, GRID, -1)], dim=-1
+    ).flatten(0, 1)
+    tower.embeddings.position_embedding.weight[:, :width] = places
+    tower.embeddings.patch_embedding.weight[:width] *= 0.1
+    for layer, offsets in zip(tower.encoder.layers, _OFFSETS, strict=False):
+        for head, (down, right) in enumerate(offsets):
+            rows = slice(head * width, (head + 1) * width)
+            turn = torch.block_diag(*(_turn(f * down) for f in frequencies), *(_turn(f * right) for f in frequencies))
+            for matrix, start in ((layer.self_attn.q_proj.weight, turn), (layer.self_attn.k_proj.weight, torch.eye(width))):
+                matrix[rows] *= 0.3
+                matrix[rows, :width] = _SHARPNESS * start
+
+
+def _turn(angle: torch.Tensor) -> torch.Tensor:
+    """What takes (sin a, cos a) to (sin(a + angle), cos(a + angle))."""
+    sine, cosine = angle.sin(), angle.cos()
+    return torch.stack([torch.stack([cosine, sine]), torch.stack([-sine, cosine])])
+
+
+def look(model: PaliGemmaForConditionalGeneration, lesson: Lesson) -> torch.Tensor:
+    """The tower's tokens of the lesson's rows, each with the position it has in the whole image.
+
+    Returns:
+        (batch, rows * 16, width).
+    """
+    tower = model.model.vision_tower
+    patches = tower.embeddings.patch_embedding(lesson.pixels.float() / 127.5 - 1).flatten(2).mT
+    start = (GRID - lesson.rows) // 2 * GRID
+    positions = tower.embeddings.position_embedding.weight[start : start + lesson.rows * GRID]
+    seen = tower.encoder(inputs_embeds=patches + positions).last_hidden_state
+    tokens: torch.Tensor = tower.post_layernorm(seen)
+    return tokens
+
+
+def read_aloud(
+    model: PaliGemmaForConditionalGeneration, tokens: torch.Tensor, lesson: Lesson
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The loss of the answers, and the shares of letters and of whole answers that are right.
+
+    The tokens left out keep their places: position ids are those of the whole image.
+    """
+    rows, ids = lesson.rows, lesson.ids
+    kept = torch.arange(rows * GRID) + (GRID - rows) // 2 * GRID
+    text = torch.arange(ids.shape[1] - rows * GRID) + GRID * GRID
+    features = model.model.multi_modal_projector(tokens)
+    target = torch.zeros_like(lesson.answer)
+    target[:, :-1] = lesson.answer[:, 1:]  # where an answer's token is predicted
+    output = model.model(
+        input_ids=ids,
+        attention_mask=(ids != VOCABULARY["<pad>"]).long(),
+        token_type_ids=lesson.answer.long(),
+        position_ids=torch.cat([kept, text]).add(1).expand_as(ids),  # PaliGemma counts from 1
+        mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=features)},
+        use_cache=False,
+    )
+    logits = model.lm_head(output.last_hidden_state[target])
+    cap = model.config.text_config.final_logit_softcapping
+    logits = torch.tanh(logits / cap) * cap
+    labels = ids[lesson.answer]
+    right = logits.argmax(-1) == labels
+    wrong = torch.zeros(ids.shape, dtype=torch.bool)
+    wrong[target] = ~right
+    return F.cross_entropy(logits, labels), {
+        "letters": right[labels != VOCABULARY["<eos>"]].float().mean(),
+        "words": 1 - wrong.any(1).float().mean(),
+    }
+
+
+def pretrain(out: Path, recipe: Pretraining) -> None:
+    """Make the tiny base; started again after an interruption, go on from the last checkpoint.
+
+    Args:
+        out: gets `checkpoint/` (model and processor), `state.pt` and `log.jsonl`.
+        recipe: what to do.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    model = new_model(recipe.seed)
+    attend_to_neighbours(model)
+    heads = Heads(model.config.vision_config.hidden_size)
+    state = _load(out / "state.pt")
+    if state:
+        model.load_state_dict(state["model"])
+        heads.load_state_dict(state["heads"])
+    stages: tuple[Stage, ...] = ("see", "read")
+    for stage in stages[stages.index(state["stage"]) if state else 0 :]:
+        _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
+    model.to(torch.bfloat16).save_pretrained(out / "checkpoint")
+    new_processor().save_pretrained(out / "checkpoint")
+
+
+def _run(
+    stage: Stage,
+    model: PaliGemmaForConditionalGeneration,
+    heads: Heads,
+    recipe: Pretraining,
+    out: Path,
+    state: dict[str, Any] | None,
+) -> None:
+    steps = recipe.see_steps if stage == "see" else recipe.read_steps
+    optimizers = _optimizers(stage, model, heads, recipe)
+    first = state["step"] if state else 0
+    if state:
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    model.train()
+    meter = _Meter(out / "log.jsonl", stage)
+    for step, lesson in enumerate(_lessons(stage, recipe, first, steps), first):
+        frozen = stage == "read" and step < recipe.frozen * steps
+        _schedule(optimizers, step, steps, frozen)
+        with torch.set_grad_enabled(not frozen):
+            tokens = look(model, lesson)
+        loss, right = heads(tokens, lesson) if stage == "see" else read_aloud(model, tokens, lesson)
+        loss.backward()
+        nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        meter.add(step + 1, len(lesson.pixels), loss, right)
+        if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
+            _save(out / "state.pt", stage, step + 1, model, heads, optimizers)
+
+
+def _lessons(stage: Stage, recipe: Pretraining, first: int, steps: int) -> Iterator[Lesson]:
+    """Lessons drawn by one background process, ahead of the training."""
+    growth = int(0.05 * steps) if stage == "see" else int(0.3 * steps)
+    seed = 2 * recipe.seed + (stage == "read")
+    lessons = Lessons(seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth)
+    yield from DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4)
+
+
+def _optimizers(
+    stage: Stage, model: PaliGemmaForConditionalGeneration, heads: Heads, recipe: Pretraining
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the layers, AdamW for the rest; the tower in groups of its own."""
+    tower = dict(model.model.vision_tower.named_parameters())
+    others = {} if stage == "see" else dict(model.model.language_model.named_parameters())
+    others |= dict(heads.named_parameters() if stage == "see" else model.model.multi_modal_projector.named_parameters())
+    share = 1.0 if stage == "see" else recipe.tower_lr
+
+    def part(parameters: dict[str, nn.Parameter], matrices: bool) -> list[nn.Parameter]:
+        return [p for n, p in parameters.items() if ("layers." in n and p.dim() == 2) == matrices]
+
+    muon = Muon(part(tower, True), lr=recipe.muon_lr * share)
+    if stage == "read":
+        muon.add_param_group({"params": part(others, True), "lr": recipe.muon_lr})
+    adamw = torch.optim.AdamW(
+        [
+            {"params": part(tower, False), "lr": recipe.adamw_lr * share},
+            {"params": part(others, False), "lr": recipe.adamw_lr},
+        ],
+        betas=(0.9, 0.98),
+        weight_decay=0.0,
+    )
+    for optimizer in (muon, adamw):
+        for group in optimizer.param_groups:
+            group["peak"] = group["lr"]
+    return [muon, adamw]
+
+
+def _schedule(optimizers: list[torch.optim.Optimizer], step: int, steps: int, frozen: bool) -> None:
+    """Constant after a short warm-up, then linear to zero over the last 30 %; a frozen tower gets none."""
+    share = min(1.0, (step + 1) / 50, (steps - step) / (0.3 * steps))
+    for optimizer in optimizers:
+        for i, group in enumerate(optimizer.param_groups):
+            group["lr"] = 0.0 if frozen and i == 0 else group["peak"] * share
+
+
+class _Meter:
+    """Prints and logs a line every 20 steps."""
+
+    def __init__(self, path: Path, stage: Stage) -> None:
+        self.path, self.stage, self.start = path, stage, time.perf_counter()
+        self.images, self.sums, self.count = 0, dict[str, float](), 0
+
+    def add(self, step: int, images: int, loss: torch.Tensor, right: dict[str, torch.Tensor]) -> None:
+        self.images += images
+        self.count += 1
+        for name, value in {"loss": loss, **right}.items():
+            number = float(value)
+            self.sums[name] = self.sums.get(name, 0.0) + (0.0 if math.isnan(number) else number)
+        if step % 20:
+            return
+        seconds = time.perf_counter() - self.start
+        row = {"stage": self.stage, "step": step, "seconds": round(seconds, 1), "images": self.images}
+        row |= {name: round(total / self.count, 4) for name, total in self.sums.items()}
+        row["images_per_second"] = round(self.images / seconds, 1)
+        print(json.dumps(row), flush=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        self.sums, self.count = {}, 0
+
+
+def _save(
+    path: Path, stage: Stage, step: int, model: nn.Module, heads: nn.Module, optimizers: list[torch.optim.Optimizer]
+) -> None:
+    state = {
+        "stage": stage,
+        "step": step,
+        "model": model.state_dict(),
+        "heads": heads.state_dict(),
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+    }
+    torch.save(state, path.with_suffix(".tmp"))
+    path.with_suffix(".tmp").replace(path)
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    return torch.load(path, weights_only=True) if path.exists() else None
+
+
+if __name__ == "__main__":
+    import sys
+
+    pretrain(Path(sys.argv[1]), Pretraining(**json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}))
