@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -140,7 +140,9 @@ def find_fonts(*sources: str, bold: bool = True, italic: bool = True) -> FontLib
                 raise FontsError(f"--fonts {source}: {font.reason}; name another font")
             skipped.append(font)
     if not found:
-        left_out = f" ({len(skipped)} left out: {skipped[0].path.name}: {skipped[0].reason})" if skipped else ""
+        left_out = (
+            f" ({len(skipped)} left out: {skipped[0].path.name}: {skipped[0].reason})" if skipped else ""
+        )
         raise FontsError(f"--fonts {' '.join(sources)}: no usable font found{left_out}; try --fonts bundled")
     fonts = sorted(found.values(), key=lambda font: (font.family, font.style))
     return FontLibrary(tuple(fonts), tuple(skipped))
@@ -190,7 +192,12 @@ def _system_folders() -> list[Path]:
         return [Path("/System/Library/Fonts"), Path("/Library/Fonts"), home / "Library/Fonts"]
     if sys.platform == "win32":
         return [Path(os.environ.get("WINDIR", r"C:\Windows")) / "Fonts"]
-    return [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), home / ".local/share/fonts", home / ".fonts"]
+    return [
+        Path("/usr/share/fonts"),
+        Path("/usr/local/share/fonts"),
+        home / ".local/share/fonts",
+        home / ".fonts",
+    ]
 
 
 def _walk(folder: Path) -> list[Path]:
@@ -232,7 +239,8 @@ def _defect(path: Path, face: Any) -> str | None:
     try:
         ink = measure_letters(path).ink[[ord(letter) for letter in LETTERS]]
         if np.isnan(ink).any():
-            return f"draws nothing for {_some(c for c, box in zip(LETTERS, ink, strict=True) if np.isnan(box).any())}"
+            blank = [letter for letter, box in zip(LETTERS, ink, strict=True) if np.isnan(box).any()]
+            return f"draws nothing for {_some(blank)}"
         if _is_symbolic(path):
             return "has symbols in the letters' places (their heights do not agree)"
         if _is_unicase(path):
@@ -242,9 +250,8 @@ def _defect(path: Path, face: Any) -> str | None:
     return None
 
 
-def _some(letters: Iterable[str]) -> str:
-    names = list(letters)
-    return " ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def _some(letters: list[str]) -> str:
+    return " ".join(letters[:8]) + (f" and {len(letters) - 8} more" if len(letters) > 8 else "")
 
 
 def _is_symbolic(path: Path) -> bool:

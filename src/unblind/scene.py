@@ -49,7 +49,9 @@ class Ellipse:
 
     def contains(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which points lie inside the middle of the line."""
-        inside: NDArray[np.bool_] = ((x - self.x) / self.width) ** 2 + ((y - self.y) / self.height) ** 2 < 0.25
+        inside: NDArray[np.bool_] = ((x - self.x) / self.width) ** 2 + (
+            (y - self.y) / self.height
+        ) ** 2 < 0.25
         return inside
 
 
@@ -310,19 +312,27 @@ def _around(
 def _fits(boxes: NDArray[np.float64], ellipse: Ellipse, image_size: int) -> bool:
     half_width = (ellipse.width + ellipse.line_width) / 2
     half_height = (ellipse.height + ellipse.line_width) / 2
-    left, top = min(boxes[:, 0].min(), ellipse.x - half_width), min(boxes[:, 1].min(), ellipse.y - half_height)
-    right, bottom = max(boxes[:, 2].max(), ellipse.x + half_width), max(boxes[:, 3].max(), ellipse.y + half_height)
+    left, top = (
+        min(boxes[:, 0].min(), ellipse.x - half_width),
+        min(boxes[:, 1].min(), ellipse.y - half_height),
+    )
+    right, bottom = (
+        max(boxes[:, 2].max(), ellipse.x + half_width),
+        max(boxes[:, 3].max(), ellipse.y + half_height),
+    )
     return bool(min(left, top) >= _MARGIN and max(right, bottom) <= image_size - _MARGIN)
 
 
 def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
     if case == "random":
-        return "".join(c.upper() if up else c.lower() for c, up in zip(word, rng.random(len(word)) < 0.5, strict=True))
+        return "".join(
+            c.upper() if up else c.lower() for c, up in zip(word, rng.random(len(word)) < 0.5, strict=True)
+        )
     return {"as-is": str, "lower": str.lower, "upper": str.upper, "title": str.title}[case](word)
 
 
 def _choose_colors(rng: np.random.Generator, options: SceneOptions) -> tuple[Color, Color, Color]:
-    """Text, background, ellipse; random ones differ from the background by at least 96 of 255 in luminance."""
+    """Text, background, ellipse; random ones differ from the background by at least 96 of 255 in luma."""
     background = _parse_color("background", options.background) or _random_color(rng)
     text = _parse_color("text_color", options.text_color)
     ellipse = _parse_color("ellipse_color", options.ellipse_color)

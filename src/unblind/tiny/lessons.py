@@ -144,7 +144,9 @@ def encode(text: str) -> list[int]:
 
 def encode_texts(texts: list[tuple[str, str]], image_tokens: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(question, answer) pairs as ids, padded on the right, and which of them are the answer's."""
-    heads = [[VOCABULARY["<image>"]] * image_tokens + [VOCABULARY["<bos>"], *encode(q + "\n")] for q, _ in texts]
+    heads = [
+        [VOCABULARY["<image>"]] * image_tokens + [VOCABULARY["<bos>"], *encode(q + "\n")] for q, _ in texts
+    ]
     tails = [[*encode(a), VOCABULARY["<eos>"]] for _, a in texts]
     length = max(len(head) + len(tail) for head, tail in zip(heads, tails, strict=True))
     ids = torch.full((len(texts), length), VOCABULARY["<pad>"])
@@ -162,9 +164,7 @@ def _question(rng: np.random.Generator, word: str) -> tuple[str, str]:
     return _READ_PROMPTS[int(rng.integers(len(_READ_PROMPTS)))], word
 
 
-def _pixels(
-    rng: np.random.Generator, scene: Scene, font: Font, top: int, bottom: int
-) -> NDArray[np.uint8]:
+def _pixels(rng: np.random.Generator, scene: Scene, font: Font, top: int, bottom: int) -> NDArray[np.uint8]:
     """The window at 224 px to the image; larger images are shrunk as an image processor would."""
     image = draw(scene, font)
     size = scene.image_size
@@ -178,7 +178,7 @@ def _pixels(
 def _targets(
     scene: Scene, boxes: NDArray[np.float32], rows: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
-    """Which letter stands in which half patch of the row through the letters' waist (0.25 em above the line)."""
+    """Which letter stands in which half patch, in the row 0.25 em above the baseline."""
     letters = np.full((rows, SLOTS), BLANK)
     circled = np.full((rows, SLOTS), np.nan, np.float32)
     places = np.full((rows, SLOTS), IGNORE)

@@ -33,26 +33,27 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One update of all parameters that have a gradient."""
+    def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]  # noqa: ARG002
+        """One update of all parameters that have a gradient; a closure is not called."""
         for group in self.param_groups:
             by_shape: defaultdict[torch.Size, list[torch.Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, parameters in by_shape.items():
-                update = orthogonalise(torch.stack([self._momentum(p, group["momentum"]) for p in parameters]))
+                update = orthogonalise(
+                    torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
+                )
                 scale = 0.2 * max(shape) ** 0.5 * group["lr"]
                 for parameter, direction in zip(parameters, update.unbind(), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=scale)
 
-    def _momentum(self, parameter: torch.Tensor, momentum: float) -> torch.Tensor:
-        assert parameter.grad is not None
+    def _momentum(self, parameter: torch.Tensor, gradient: torch.Tensor, momentum: float) -> torch.Tensor:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        buffer: torch.Tensor = state["momentum"].lerp_(parameter.grad, 1 - momentum)
-        return parameter.grad.lerp(buffer, momentum)
+        buffer: torch.Tensor = state["momentum"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(buffer, momentum)
 
 
 def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:

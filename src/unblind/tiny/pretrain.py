@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,8 @@ from torch.utils.data import DataLoader
 from transformers import PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from unblind.tiny.build import GRID, PATCH, VOCABULARY, new_model, new_processor
-from unblind.tiny.lessons import BLANK, IGNORE, MAX_LENGTH, Lesson, Lessons
+from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
+from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson, Lessons
 from unblind.tiny.muon import Muon
 from unblind.words import LETTERS
 
@@ -121,8 +121,13 @@ def attend_to_neighbours(model: PaliGemmaForConditionalGeneration) -> None:
     for layer, offsets in zip(tower.encoder.layers, _OFFSETS, strict=False):
         for head, (down, right) in enumerate(offsets):
             rows = slice(head * width, (head + 1) * width)
-            turn = torch.block_diag(*(_turn(f * down) for f in frequencies), *(_turn(f * right) for f in frequencies))
-            for matrix, start in ((layer.self_attn.q_proj.weight, turn), (layer.self_attn.k_proj.weight, torch.eye(width))):
+            turn = torch.block_diag(
+                *(_turn(f * down) for f in frequencies), *(_turn(f * right) for f in frequencies)
+            )
+            for matrix, start in (
+                (layer.self_attn.q_proj.weight, turn),
+                (layer.self_attn.k_proj.weight, torch.eye(width)),
+            ):
                 matrix[rows] *= 0.3
                 matrix[rows, :width] = _SHARPNESS * start
 
@@ -251,7 +256,9 @@ def _optimizers(
     """Muon for the matrices inside the layers, AdamW for the rest; the tower in groups of its own."""
     tower = dict(model.model.vision_tower.named_parameters())
     others = {} if stage == "see" else dict(model.model.language_model.named_parameters())
-    others |= dict(heads.named_parameters() if stage == "see" else model.model.multi_modal_projector.named_parameters())
+    others |= dict(
+        heads.named_parameters() if stage == "see" else model.model.multi_modal_projector.named_parameters()
+    )
     share = 1.0 if stage == "see" else recipe.tower_lr
 
     def part(parameters: dict[str, nn.Parameter], matrices: bool) -> list[nn.Parameter]:
@@ -293,7 +300,7 @@ class _Meter:
         self.images += images
         self.count += 1
         for name, value in {"loss": loss, **right}.items():
-            number = float(value)
+            number = float(value.detach())
             self.sums[name] = self.sums.get(name, 0.0) + (0.0 if math.isnan(number) else number)
         if step % 20:
             return
@@ -308,7 +315,12 @@ class _Meter:
 
 
 def _save(
-    path: Path, stage: Stage, step: int, model: nn.Module, heads: nn.Module, optimizers: list[torch.optim.Optimizer]
+    path: Path,
+    stage: Stage,
+    step: int,
+    model: nn.Module,
+    heads: nn.Module,
+    optimizers: list[torch.optim.Optimizer],
 ) -> None:
     state = {
         "stage": stage,
