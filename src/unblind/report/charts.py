@@ -1,0 +1,267 @@
+"""The pictures of the page, as inline SVG whose colours are the page's CSS variables.
+
+All are 360 units wide, so that their text stays readable at the width of a phone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from io import StringIO
+from typing import Any, ParamSpec
+
+from markupsafe import Markup, escape
+from matplotlib import style
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from unblind.report.load import Curve
+from unblind.words import LETTERS
+
+WIDTH = 360  # points; one point is one unit of the SVG's viewBox
+POINTS = 300  # of a learning curve; more would only add bytes
+SERIES = 6  # colours --s0 ... --s5
+
+# Matplotlib knows no CSS variables: it draws with these stand-ins, and `_svg` puts the variables in.
+_NAMES = ("paper", "ink", "muted", "rule", "error", *(f"s{i}" for i in range(SERIES)))
+_COLOUR = {name: f"#0102{i + 16:02x}" for i, name in enumerate(_NAMES)}
+_STYLE: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "unblind",
+    "text.parse_math": False,  # an answer may hold a dollar sign
+    "axes.unicode_minus": False,
+    "font.sans-serif": ["DejaVu Sans"],  # what the layout is measured with; the page's CSS sets its own font
+    "font.size": 10,
+}
+_CLEANING = (  # a style sheet inside inline SVG would hold for the whole page
+    (r"^.*?<svg[^>]*?(viewBox=\"[^\"]*\")[^>]*>", r"<svg \1>"),
+    (r"<style type=\"text/css\">.*?</style>", ""),
+    (r"<g id=\"[^\"]*\"", "<g"),
+    (r"xlink:href=", "href="),
+    (r"\n\s*", "\n"),
+)
+P = ParamSpec("P")
+
+Interval = Mapping[str, float]
+
+
+def _inline(description: str) -> Callable[[Callable[P, Figure]], Callable[P, Markup]]:
+    """Make a function that draws a figure return it as inline SVG, described to those who cannot see it."""
+
+    def decorate(draw: Callable[P, Figure]) -> Callable[P, Markup]:
+        @wraps(draw)
+        def inline(*args: P.args, **kwargs: P.kwargs) -> Markup:
+            with style.context(["default", _STYLE]):  # whatever the user's matplotlibrc says
+                return _svg(draw(*args, **kwargs), description)
+
+        return inline
+
+    return decorate
+
+
+@_inline("Accuracy of each model with 95 % Wilson intervals; dotted line: chance")
+def overall(rows: Sequence[tuple[str, Interval, Interval | None]], chance: float) -> Figure:
+    """Bars of restricted accuracy with Wilson whiskers, diamonds for free accuracy, a dotted line for chance.
+
+    Each row is (label, restricted, free), both ``{"value", "low", "high"}``.
+    """
+    height = 56 * len(rows) + 44
+    figure, axes = _figure(height, left=6, right=46, top=20, bottom=24)
+    for i, (label, restricted, free) in enumerate(rows):
+        _bar(axes, len(rows) - 1 - i, label, restricted, free, _COLOUR[series_name(i, len(rows))])
+    axes.axvline(chance, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    axes.text(
+        chance, len(rows) - 0.36, f"chance {percent(chance)}", ha="center", fontsize=9, color=_COLOUR["muted"]
+    )
+    axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.42), yticks=[])
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _bar(axes: Axes, y: float, label: str, restricted: Interval, free: Interval | None, colour: str) -> None:
+    value, low, high = restricted["value"], restricted["low"], restricted["high"]
+    axes.text(0, y + 0.14, printable(label, 40), fontsize=10.5, color=_COLOUR["ink"])
+    axes.barh(y - 0.14, value, height=0.42, color=colour)
+    axes.plot([low, high], [y - 0.14] * 2, color=_COLOUR["ink"], linewidth=1.5, solid_capstyle="butt")
+    for end in (low, high):
+        axes.plot([end, end], [y - 0.21, y - 0.07], color=_COLOUR["ink"], linewidth=1.5)
+    axes.text(
+        high + 0.025,
+        y - 0.14,
+        percent(value),
+        fontsize=12,
+        fontweight="bold",
+        va="center",
+        color=_COLOUR["ink"],
+    )
+    if free:
+        look = {"marker": "D", "markersize": 5, "markeredgewidth": 1.2, "zorder": 4, "clip_on": False}
+        look |= {"color": _COLOUR["ink"], "markerfacecolor": _COLOUR["paper"]}
+        axes.plot(free["value"], y - 0.35, **look)  # type: ignore[arg-type]
+
+
+@_inline("Accuracy along the axis, with 95 % Wilson intervals")
+def breakdown(
+    series: Sequence[Mapping[str, Interval]], keys: Sequence[str], labels: Sequence[str], x: str
+) -> Figure:
+    """Accuracy of each series by `keys` (with `labels` along the axis named `x`), with Wilson intervals."""
+    figure, axes = _figure(200, left=38, right=10, top=10, bottom=40)
+    for i, by in enumerate(series):
+        colour = _COLOUR[series_name(i, len(series))]
+        shift = 0.16 * (i - (len(series) - 1) / 2)  # intervals at the same key stay apart
+        shown = [(k + shift, by[key]) for k, key in enumerate(keys) if key in by]
+        xs, values = [x for x, _ in shown], [interval["value"] for _, interval in shown]
+        axes.vlines(
+            xs, [v["low"] for _, v in shown], [v["high"] for _, v in shown], color=colour, linewidth=1.6
+        )
+        axes.plot(xs, values, color=colour, marker="o", markersize=4.5, linewidth=1, clip_on=False)
+    axes.set(xlim=(-0.5, len(keys) - 0.5), xticks=range(len(keys)), xticklabels=labels)
+    axes.set_xlabel(x, fontsize=10, color=_COLOUR["muted"])
+    _percent_axis(axes)
+    return figure
+
+
+@_inline("Training loss along training")
+def loss_curve(curve: Curve) -> Figure:
+    """The training loss as it was logged."""
+    figure, axes = _figure(200, left=38, right=12, top=10, bottom=40)
+    xs, ys = zip(*_thinned(curve.loss), strict=True)
+    axes.plot(xs, ys, color=_COLOUR["s1"], linewidth=1.6)
+    axes.set_ylim(0, max(1e-9, *ys) * 1.08)
+    axes.yaxis.set_major_locator(MaxNLocator(5))
+    _amount_axis(axes, curve)
+    return figure
+
+
+@_inline("Validation accuracy along training; dotted line: chance")
+def accuracy_curve(curve: Curve, chance: float) -> Figure:
+    """Validation accuracy along training, with a dotted line for chance."""
+    figure, axes = _figure(200, left=38, right=12, top=10, bottom=40)
+    xs, ys = zip(*_thinned(curve.accuracy), strict=True)
+    axes.plot(xs, ys, color=_COLOUR["s1"], linewidth=1.6, marker="o", markersize=4.5, clip_on=False)
+    axes.axhline(chance, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    _percent_axis(axes)
+    _amount_axis(axes, curve)
+    return figure
+
+
+@_inline("Which circled letter was taken for which other letter")
+def confusion_matrix(pairs: Mapping[tuple[str, str], int]) -> Figure:
+    """Errors only: rows are the circled letters, columns what was answered, darker is more often."""
+    pairs = _of_few_letters(pairs)
+    letters = sorted(
+        {letter for pair in pairs for letter in pair}, key=lambda letter: (letter.lower(), letter)
+    )
+    size, cell = len(letters), (WIDTH - 60) / len(letters)
+    figure, axes = _figure(WIDTH, left=40, right=20, top=20, bottom=40)
+    axes.plot([0, size], [0, size], color=_COLOUR["rule"], linewidth=1)
+    most = max(pairs.values())
+    for (answer, reply), count in pairs.items():
+        x, y, alpha = letters.index(reply), letters.index(answer), 0.25 + 0.75 * count / most
+        axes.add_patch(Rectangle((x, y), 1, 1, color=_COLOUR["error"], alpha=alpha, linewidth=0))
+        if cell >= 11:
+            axes.text(
+                x + 0.5,
+                y + 0.5,
+                str(count),
+                fontsize=min(10, cell * 0.6),
+                ha="center",
+                va="center",
+                color=_COLOUR["ink"],
+            )
+    names, centres = [printable(letter, 3) for letter in letters], [i + 0.5 for i in range(size)]
+    axes.set(
+        xlim=(0, size), ylim=(size, 0), xticks=centres, yticks=centres, xticklabels=names, yticklabels=names
+    )
+    axes.tick_params(labelsize=max(4.5, min(10.0, cell * 0.85)))
+    axes.set_xlabel("answered", color=_COLOUR["muted"])
+    axes.set_ylabel("circled", color=_COLOUR["muted"])
+    return figure
+
+
+def _of_few_letters(pairs: Mapping[tuple[str, str], int]) -> Mapping[tuple[str, str], int]:
+    """The first pairs of at most 52 different letters: the answers of a dataset may be anything."""
+    letters: set[str] = set()
+    few = {}
+    for pair, count in pairs.items():
+        if len(letters | set(pair)) <= len(LETTERS):
+            letters |= set(pair)
+            few[pair] = count
+    return few
+
+
+def series_name(i: int, n: int) -> str:
+    """The colour variable of the i-th of n series; one series alone has the colour that "after" has."""
+    return f"s{1 if n == 1 else i % SERIES}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in [0, 1] as per cent, with a narrow no-break space."""
+    return f"{share * 100:.{digits}f}\u202f%"
+
+
+def printable(text: str, limit: int) -> str:
+    """At most `limit` characters of a text, with the unprintable ones replaced."""
+    shown = "".join(character if character.isprintable() else "\ufffd" for character in text[:limit])
+    return shown + "…" if len(text) > limit else shown
+
+
+def _figure(height: float, *, left: float, right: float, top: float, bottom: float) -> tuple[Figure, Axes]:
+    """A figure WIDTH points wide with one axes inside margins in points."""
+    figure = Figure(figsize=(WIDTH / 72, height / 72))
+    axes = figure.add_axes(
+        (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
+    )
+    figure.patch.set_visible(False)
+    axes.patch.set_visible(False)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(_COLOUR["rule"])
+    axes.tick_params(color=_COLOUR["rule"], labelcolor=_COLOUR["muted"], labelsize=9.5, length=3)
+    return figure, axes
+
+
+def _percent_axis(axes: Axes) -> None:
+    axes.set_ylim(0, 1)
+    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
+    axes.grid(axis="y", color=_COLOUR["rule"], linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+
+
+def _amount_axis(axes: Axes, curve: Curve) -> None:
+    axes.set_xlim(left=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlabel(f"training {curve.unit}", fontsize=10, color=_COLOUR["muted"])
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
+    step = math.ceil(len(points) / POINTS)
+    return [*points[:-1:step], points[-1]]
+
+
+def _svg(figure: Figure, description: str) -> Markup:
+    """The figure as an <svg> element in the page's colours, without its own style sheet and unused ids."""
+    out = StringIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from"
+        )  # the browser's fonts draw the text
+        figure.savefig(out, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    text = out.getvalue()
+    for pattern, replacement in _CLEANING:
+        text = re.sub(pattern, replacement, text, count=0, flags=re.DOTALL)
+    for name, colour in _COLOUR.items():
+        text = text.replace(colour, f"var(--{name})")
+    text = text.replace("<svg", f'<svg class="chart" role="img" aria-label="{escape(description)}"', 1)
+    return Markup(text)  # noqa: S704 - Matplotlib has escaped the texts in it

@@ -1,0 +1,90 @@
+"""What holds for any predictions."""
+
+import math
+import string
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unblind.scoring import adjacent_error_share, confusions, score, wilson
+
+LETTERS = st.sampled_from(string.ascii_letters)
+COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
+
+
+@given(COUNTS)
+def test_wilson_holds_the_share_and_stays_within_0_and_1(counts):
+    successes, n = counts
+    low, high = wilson(successes, n)
+    assert 0 <= low <= successes / n <= high <= 1
+    assert low < high
+
+
+@given(COUNTS)
+def test_wilson_is_symmetric(counts):
+    successes, n = counts
+    low, high = wilson(successes, n)
+    other_low, other_high = wilson(n - successes, n)
+    assert math.isclose(low, 1 - other_high, abs_tol=1e-12)
+    assert math.isclose(high, 1 - other_low, abs_tol=1e-12)
+
+
+@given(COUNTS)
+def test_wilson_ends_are_where_the_score_test_just_rejects(counts):
+    successes, n = counts
+    for end in wilson(successes, n):
+        if 0 < end < 1:
+            z = abs(successes / n - end) / math.sqrt(end * (1 - end) / n)
+            assert math.isclose(z, 1.959964, rel_tol=1e-6)
+
+
+@st.composite
+def predictions(draw):
+    words = draw(st.lists(st.text(string.ascii_letters, min_size=1, max_size=20), min_size=1, max_size=30))
+    indices = [draw(st.integers(0, len(word) - 1)) for word in words]
+    replies = [draw(st.sampled_from(word) | LETTERS) for word in words]
+    return pa.table(
+        {
+            "id": [f"row-{i}" for i in range(len(words))],
+            "answer": [word[i] for word, i in zip(words, indices, strict=True)],
+            "free": replies,
+            "restricted": replies,
+            "word": words,
+            "index": indices,
+        }
+    )
+
+
+@given(predictions())
+def test_breakdowns_add_up_to_the_whole(table):
+    result = score(table)
+    hits = round(result["accuracy"]["restricted"]["value"] * result["n"])
+    for by in result["by"].values():
+        assert sum(group["n"] for group in by.values()) == result["n"]
+        assert sum(round(group["value"] * group["n"]) for group in by.values()) == hits
+
+
+@given(predictions())
+def test_confusions_are_all_errors(table):
+    result = score(table)
+    errors = result["n"] - round(result["accuracy"]["restricted"]["value"] * result["n"])
+    assert sum(confusions(table).values()) == errors
+    assert all(answer != reply for answer, reply in confusions(table))
+    share = adjacent_error_share(table)
+    assert (share is None) == (errors == 0)
+    assert share is None or share["n"] == errors
+
+
+@given(predictions(), st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_does_not_matter(table, random):
+    order = list(range(table.num_rows))
+    random.shuffle(order)
+    assert score(table.take(order)) == score(table)
+    assert confusions(table.take(order)) == confusions(table)
+
+
+@given(predictions())
+def test_free_and_restricted_agree_when_they_say_the_same(table):
+    accuracy = score(table)["accuracy"]
+    assert accuracy["free"] == accuracy["restricted"]
