@@ -28,7 +28,7 @@ def draw(scene: Scene, font: Font) -> NDArray[np.uint8]:
     mask = np.zeros((bottom - top, size), np.uint8)
     pens = word.pens * scene.font_size + scene.x
     draw_letters(mask, font.path, scene.font_size, scene.word, pens, scene.baseline - top)
-    image = _canvas(size, scene.background).copy()
+    image: NDArray[np.uint8] = _canvas(size, scene.background).copy()
     palette = _palette(scene.text_color, scene.background)
     np.take(palette, mask, axis=0, out=image[top:bottom], mode="clip")  # three times as fast as palette[mask]
     _draw_ellipse(image, scene.ellipse, scene.ellipse_color)
@@ -43,7 +43,8 @@ def letter_boxes(scene: Scene, font: Font) -> NDArray[np.float32]:
     """
     word = measure_word(font.path, scene.word)
     origin = np.array([scene.x, scene.baseline, scene.x, scene.baseline])
-    return (word.ink * scene.font_size + origin).astype(np.float32)
+    boxes: NDArray[np.float32] = (word.ink * scene.font_size + origin).astype(np.float32)
+    return boxes
 
 
 def _text_rows(scene: Scene, ink: NDArray[np.float64]) -> tuple[int, int]:

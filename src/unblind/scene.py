@@ -328,7 +328,7 @@ def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
         return "".join(
             c.upper() if up else c.lower() for c, up in zip(word, rng.random(len(word)) < 0.5, strict=True)
         )
-    return {"as-is": str, "lower": str.lower, "upper": str.upper, "title": str.title}[case](word)
+    return {"as-is": word, "lower": word.lower(), "upper": word.upper(), "title": word.title()}[case]
 
 
 def _choose_colors(rng: np.random.Generator, options: SceneOptions) -> tuple[Color, Color, Color]:

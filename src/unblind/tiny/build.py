@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import string
+from typing import Any
 
 import torch
 from transformers import (
-    Gemma2Config,
     GemmaTokenizer,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
-    SiglipVisionConfig,
 )
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
@@ -23,6 +22,39 @@ _SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>")  # Gemma's first ids
 _CHARACTERS = "\n▁" + string.digits + string.ascii_letters + string.punctuation  # ▁ stands for a space
 _LOCATIONS = [f"<loc{i:04}>" for i in range(1024)] + [f"<seg{i:03}>" for i in range(128)]
 VOCABULARY = {token: i for i, token in enumerate([*_SPECIAL, *_CHARACTERS, "<image>", *_LOCATIONS])}
+
+_IDS = {name + "_token_id": VOCABULARY[f"<{name}>"] for name in ("pad", "bos", "eos")}
+_CONFIG = {
+    "vision_config": {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 192,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 4,
+        "intermediate_size": 512,
+        "image_size": IMAGE_SIZE,
+        "patch_size": PATCH,
+        "vision_use_head": False,
+        "projection_dim": 192,
+        "num_image_tokens": IMAGE_TOKENS,
+    },
+    "text_config": {
+        "model_type": "gemma2",
+        "vocab_size": len(VOCABULARY),
+        "hidden_size": 192,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 4,
+        "head_dim": 48,
+        "query_pre_attn_scalar": 48,
+        "intermediate_size": 512,
+        "max_position_embeddings": 1024,
+        **_IDS,
+    },
+    "image_token_id": VOCABULARY["<image>"],
+    "projection_dim": 192,
+    "hidden_size": 192,
+    **_IDS,
+}
 
 # The servers' chat protocol: the image first, then the text (the processor adds <bos> and the newline).
 CHAT_TEMPLATE = (
@@ -38,39 +70,7 @@ def new_model(seed: int = 0) -> PaliGemmaForConditionalGeneration:
 
     SigLIP of 4 layers x 192 on 224 px in patches of 14 px, a linear projector, Gemma 2 of 3 layers x 192.
     """
-    config = PaliGemmaConfig(
-        vision_config=SiglipVisionConfig(
-            hidden_size=192,
-            num_hidden_layers=4,
-            num_attention_heads=4,
-            intermediate_size=512,
-            image_size=IMAGE_SIZE,
-            patch_size=PATCH,
-            vision_use_head=False,
-            projection_dim=192,
-            num_image_tokens=IMAGE_TOKENS,
-        ),
-        text_config=Gemma2Config(
-            vocab_size=len(VOCABULARY),
-            hidden_size=192,
-            num_hidden_layers=3,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            head_dim=48,
-            query_pre_attn_scalar=48,
-            intermediate_size=512,
-            max_position_embeddings=1024,
-            pad_token_id=VOCABULARY["<pad>"],
-            bos_token_id=VOCABULARY["<bos>"],
-            eos_token_id=VOCABULARY["<eos>"],
-        ),
-        image_token_id=VOCABULARY["<image>"],
-        projection_dim=192,
-        hidden_size=192,
-        pad_token_id=VOCABULARY["<pad>"],
-        bos_token_id=VOCABULARY["<bos>"],
-        eos_token_id=VOCABULARY["<eos>"],
-    )
+    config = PaliGemmaConfig.from_dict(_CONFIG)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return PaliGemmaForConditionalGeneration(config)
@@ -84,6 +84,7 @@ def new_processor() -> PaliGemmaProcessor:
         model_max_length=1024,
         extra_special_tokens={"image_token": "<image>"},
     )
-    images = SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
+    images: Any = SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
     images.image_seq_length = IMAGE_TOKENS
-    return PaliGemmaProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)
+    processor: PaliGemmaProcessor = PaliGemmaProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)  # type: ignore[no-untyped-call]
+    return processor

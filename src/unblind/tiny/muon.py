@@ -41,9 +41,9 @@ class Muon(torch.optim.Optimizer):
                 if parameter.grad is not None:
                     by_shape[parameter.shape].append(parameter)
             for shape, parameters in by_shape.items():
-                update = orthogonalise(
-                    torch.stack([self._momentum(p, group["momentum"]) for p in parameters])
-                )
+                momentum = group["momentum"]
+                momenta = [self._momentum(p, p.grad, momentum) for p in parameters if p.grad is not None]
+                update = orthogonalise(torch.stack(momenta))
                 scale = 0.2 * max(shape) ** 0.5 * group["lr"]
                 for parameter, direction in zip(parameters, update.unbind(), strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"]).sub_(direction, alpha=scale)
@@ -69,4 +69,5 @@ def orthogonalise(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
     for _ in range(steps):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    return x.mT if tall else x
+    result: torch.Tensor = x.mT if tall else x
+    return result

@@ -108,7 +108,8 @@ def attend_to_neighbours(model: PaliGemmaForConditionalGeneration) -> None:
     After Zheng et al., "Structured initialization for attention in vision transformers" (arXiv 2404.01139).
     """
     tower = model.model.vision_tower
-    width = model.config.vision_config.hidden_size // model.config.vision_config.num_attention_heads
+    config: Any = tower.config
+    width = config.hidden_size // config.num_attention_heads
     count = width // 4  # frequencies an axis, a sine and a cosine each
     frequencies = torch.pi / GRID * torch.arange(1, count + 1)
     axis = torch.arange(GRID)[:, None] * frequencies
@@ -121,7 +122,7 @@ def attend_to_neighbours(model: PaliGemmaForConditionalGeneration) -> None:
     for layer, offsets in zip(tower.encoder.layers, _OFFSETS, strict=False):
         for head, (down, right) in enumerate(offsets):
             rows = slice(head * width, (head + 1) * width)
-            turn = torch.block_diag(
+            turn = torch.block_diag(  # type: ignore[no-untyped-call]
                 *(_turn(f * down) for f in frequencies), *(_turn(f * right) for f in frequencies)
             )
             for matrix, start in (
@@ -175,7 +176,7 @@ def read_aloud(
         use_cache=False,
     )
     logits = model.lm_head(output.last_hidden_state[target])
-    cap = model.config.text_config.final_logit_softcapping
+    cap = model.config.get_text_config().final_logit_softcapping
     logits = torch.tanh(logits / cap) * cap
     labels = ids[lesson.answer]
     right = logits.argmax(-1) == labels
@@ -198,7 +199,7 @@ def pretrain(out: Path, recipe: Pretraining) -> None:
     torch.manual_seed(recipe.seed)
     model = new_model(recipe.seed)
     attend_to_neighbours(model)
-    heads = Heads(model.config.vision_config.hidden_size)
+    heads = Heads(model.model.multi_modal_projector.linear.in_features)
     state = _load(out / "state.pt")
     if state:
         model.load_state_dict(state["model"])
@@ -206,7 +207,8 @@ def pretrain(out: Path, recipe: Pretraining) -> None:
     stages: tuple[Stage, ...] = ("see", "read")
     for stage in stages[stages.index(state["stage"]) if state else 0 :]:
         _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
-    model.to(torch.bfloat16).save_pretrained(out / "checkpoint")
+    nn.Module.to(model, torch.bfloat16)  # half the size on disk; loaded as float32 where that is faster
+    model.save_pretrained(out / "checkpoint")
     new_processor().save_pretrained(out / "checkpoint")
 
 
