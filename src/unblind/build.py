@@ -1,0 +1,267 @@
+"""Building a dataset folder: scenes -> pixels -> shards, in parallel and resumable."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+from unblind.card import dataset_card
+from unblind.draw import draw
+from unblind.errors import RecipeError, WordsError
+from unblind.fonts import Font, FontLibrary, find_fonts
+from unblind.images import encode_png
+from unblind.layouts import (
+    COLUMNS,
+    METADATA_COLUMNS,
+    join_metadata,
+    parquet_schema,
+    write_folder,
+    write_parquet,
+)
+from unblind.outputs import atomic, claim, write_text
+from unblind.pool import spread
+from unblind.progress import progress
+from unblind.scene import Scene, SceneOptions, grid_scenes, sample_scene
+from unblind.words import SPLITS, Split, WordSource, load_words
+
+SHARD_ROWS = 2_000
+_GRID_CELLS = 4 * 3  # images of one letter in the notebook's grid: paddings x line widths
+
+
+@dataclass(frozen=True)
+class GenerateOptions:
+    """What a dataset is made of.
+
+    Attributes:
+        train: number of images.
+        validation: number of images, of words and font families that no other split has.
+        test: likewise.
+        seed: same seed, same bytes.
+        words: `webster`, `nltk`, `random`, or a text file with one word a line.
+        min_length: letters.
+        max_length: letters.
+        fonts: `bundled`, `system`, folders, or files.
+        bold: keep bold fonts.
+        italic: keep italic fonts.
+        scene: the drawing's knobs.
+        prompt: the question; `{word}` stands for the word itself, which tells the model its spelling.
+        layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
+        preset: `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
+            25, 50, 100, 200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid
+            is cut off at the number of images.
+    """
+
+    train: int = 10_000
+    validation: int = 500
+    test: int = 1_000
+    seed: int = 0
+    words: str = "webster"
+    min_length: int = 5
+    max_length: int = 15
+    fonts: tuple[str, ...] = ("bundled",)
+    bold: bool = True
+    italic: bool = True
+    scene: SceneOptions = field(default_factory=SceneOptions)
+    prompt: str = "Which letter is being circled?"
+    layout: Literal["parquet", "imagefolder"] = "parquet"
+    preset: Literal["notebook"] | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what makes no dataset. Raises RecipeError."""
+        for split, count in self.rows.items():
+            if count < 0:
+                raise RecipeError(f"--{split} {count}: need 0 or more images")
+        if not any(self.rows.values()):
+            raise RecipeError("--train, --validation and --test are all 0; ask for at least one image")
+        if not 0 <= self.seed < 2**63:
+            raise RecipeError(f"--seed {self.seed}: need 0 to 2^63 - 1")
+        for name, value, known in (
+            ("layout", self.layout, ("parquet", "imagefolder")),
+            ("preset", self.preset, (None, "notebook")),
+        ):
+            if value not in known:
+                raise RecipeError(f"--{name} {value}: need one of {', '.join(str(k) for k in known if k)}")
+        if self.preset and self.scene != SceneOptions():
+            raise RecipeError("--preset notebook sets the drawing's knobs itself; leave them out")
+        if not self.prompt.strip():
+            raise RecipeError("--prompt is empty; write the question")
+
+    @property
+    def rows(self) -> dict[Split, int]:
+        """Number of images of each split."""
+        return {"train": self.train, "validation": self.validation, "test": self.test}
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The rows `start` to `stop` of a split: drawn by one process, written at once."""
+
+    split: Split
+    number: int
+    of: int
+    start: int
+    stop: int
+
+
+def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
+    """Make a dataset folder, or complete one that was interrupted.
+
+    Args:
+        out: the folder; new, empty, or made by the same call before.
+        options: what to make; the bytes depend on nothing else.
+        workers: number of processes; 0: as many as there are cores. With more than one, a script that calls
+            this needs the usual `if __name__ == "__main__":`, as with any pool of processes.
+
+    Raises:
+        OutputError: the folder holds something else, was made with other settings, is in use or not writable.
+        WordsError, FontsError, SceneError, RecipeError: nothing can be drawn with these options.
+    """
+    if workers < 0:
+        raise RecipeError(f"--workers {workers}: need 0 (all cores) or more")
+    out = Path(out)
+    words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+    fonts = find_fonts(*options.fonts, bold=options.bold, italic=options.italic)
+    maker = Maker(out, options, words, fonts, parquet_schema())
+    shards = plan(options)
+    splits = [split for split, count in options.rows.items() if count]
+    for split in splits:
+        next(maker.scenes(split, 0, 1))  # what cannot be drawn is refused before anything is written
+    with claim(out, _settings(maker), made_by="unblind generate"):
+        if not (out / "README.md").exists():
+            write_text(out / "README.md", _card(options))
+        missing = [shard for shard in shards if not maker.path(shard).exists()]
+        with progress("Drawing", sum(options.rows.values())) as advance:
+            advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
+            for rows in spread(maker.make, missing, workers):
+                advance(rows)
+        if options.layout == "imagefolder":
+            for split in splits:
+                join_metadata(out / split, [maker.path(shard) for shard in shards if shard.split == split])
+
+
+def plan(options: GenerateOptions) -> list[Shard]:
+    """The shards of a dataset."""
+    shards = []
+    for split, count in options.rows.items():
+        starts = range(0, count, SHARD_ROWS)
+        for number, start in enumerate(starts):
+            shards.append(Shard(split, number, len(starts), start, min(start + SHARD_ROWS, count)))
+    return shards
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Everything that a process needs to make a shard."""
+
+    out: Path
+    options: GenerateOptions
+    words: WordSource
+    fonts: FontLibrary
+    schema: pa.Schema
+
+    def path(self, shard: Shard) -> Path:
+        """Where the finished shard lies; it is there only if it is whole."""
+        if self.options.layout == "imagefolder":
+            return self.out / shard.split / f"{shard.number:05d}"
+        return self.out / "data" / f"{shard.split}-{shard.number:05d}-of-{shard.of:05d}.parquet"
+
+    def scenes(self, split: Split, start: int, stop: int) -> Iterator[Scene]:
+        """The scenes of these rows."""
+        if self.options.preset == "notebook":
+            return _grid(self, split, start, stop)
+        return (
+            sample_scene(self.options.seed, split, index, self.words, self.fonts, self.options.scene)
+            for index in range(start, stop)
+        )
+
+    def rows(self, shard: Shard) -> Iterator[dict[str, Any]]:
+        """The rows, as in layouts.COLUMNS."""
+        fonts = {font.digest: font for font in self.fonts.fonts}
+        for index, scene in enumerate(self.scenes(shard.split, shard.start, shard.stop), shard.start):
+            name = f"{shard.split}-{index:07d}"
+            yield _row(name, scene, fonts[scene.font.digest], self.options.prompt)
+
+    def make(self, shard: Shard) -> int:
+        """Draw and write a shard, whole or not at all; returns the number of its rows."""
+        path, rows = self.path(shard), self.rows(shard)
+        with atomic(path) as temporary:
+            if self.options.layout == "imagefolder":
+                write_folder(temporary, path.relative_to(self.out).as_posix(), rows)
+            else:
+                write_parquet(temporary, rows, self.schema)
+        return shard.stop - shard.start
+
+
+def _row(name: str, scene: Scene, font: Font, prompt: str) -> dict[str, Any]:
+    return {
+        "id": name,
+        "image": {"bytes": encode_png(draw(scene, font)), "path": f"{name}.png"},
+        "prompt": prompt.replace("{word}", scene.word),
+        "answer": scene.letter,
+        "word": scene.word,
+        "letter": scene.letter,
+        "index": scene.index,
+        "font": scene.font.family,
+        "ambiguous": scene.ambiguous,
+        "scene": scene.to_json(),
+    }
+
+
+def _grid(maker: Maker, split: Split, start: int, stop: int) -> Iterator[Scene]:
+    """Rows of the notebook's grid: whole words are passed over without laying them out."""
+    first = 0
+    for word, font in _grid_words(maker, split):
+        if first >= stop:
+            return
+        end = first + len(word) * _GRID_CELLS
+        if end > start:
+            scenes = list(grid_scenes([word], [font]))
+            yield from scenes[max(0, start - first) : stop - first]
+        first = end
+
+
+def _grid_words(maker: Maker, split: Split) -> Iterator[tuple[str, Font]]:
+    """Words in random order, each in a random font; no pair twice.
+
+    Raises:
+        WordsError: there are no more.
+    """
+    rng = np.random.default_rng((maker.options.seed, SPLITS.index(split)))
+    fonts = maker.fonts.of_split(split)
+    seen: set[tuple[str, Font]] = set()
+    tries = 0
+    while tries < 10_000:
+        tries += 1
+        pair = maker.words.sample(rng, split), fonts[int(rng.integers(len(fonts)))]
+        if pair not in seen:
+            seen.add(pair)
+            tries = 0
+            yield pair
+    raise WordsError(
+        f"'{maker.options.words}' has too few words for that many {split} images;"
+        " use a longer list (--words), or ask for fewer"
+    )
+
+
+def _settings(maker: Maker) -> dict[str, Any]:
+    """The options, and what the names of words and fonts stood for when they were used."""
+    fonts = "".join(font.digest for font in maker.fonts.fonts)
+    return {
+        **asdict(maker.options),
+        "words_sha256": hashlib.sha256(repr(maker.words).encode()).hexdigest(),
+        "fonts_sha256": hashlib.sha256(fonts.encode()).hexdigest(),
+    }
+
+
+def _card(options: GenerateOptions) -> str:
+    columns = COLUMNS
+    if options.layout == "imagefolder":  # `datasets` shows `file_name` as the image
+        columns = {"image": "image", **METADATA_COLUMNS}
+        del columns["file_name"]
+    return dataset_card(options.rows, columns, layout=options.layout, prompt=options.prompt)

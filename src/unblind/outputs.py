@@ -1,0 +1,186 @@
+"""Output folders: files appear whole or not at all, one process at a time, never mixed with other content."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from unblind.errors import OutputError
+
+SETTINGS = "settings.json"
+LOCK = ".unblind.lock"
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_HARMLESS = {LOCK, ".DS_Store", "Thumbs.db"}
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """A hidden name beside `path` to make a file or folder under; it becomes `path` when the block ends well.
+
+    The content is flushed to the disk first, so that not even a power cut leaves a torn file.
+
+    Raises:
+        OutputError: it cannot be written there.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+        finally:
+            _remove(temporary)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _flush(path: Path) -> None:
+    """Wait until the content is on the disk."""
+    if path.is_file():
+        with path.open("r+b") as file:
+            os.fsync(file.fileno())
+    elif hasattr(os, "sync"):  # thousands of small files: one call instead of 3 ms each
+        os.sync()
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all. Raises OutputError."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file with plain newlines, whole or not at all. Raises OutputError."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a JSON file, whole or not at all. Raises OutputError."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+@contextmanager
+def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterator[None]:
+    """Make `folder` ours while the block runs, and remember the settings in its settings.json.
+
+    A folder that is absent or empty, or that was made with the same settings, is taken; whatever a killed
+    process left under temporary names is swept away. The lock is the operating system's (flock), so it
+    ends with the process, however that dies.
+
+    Args:
+        folder: the output folder; created, with its parents.
+        settings: what the content depends on; values that JSON can hold.
+        made_by: the command, like "unblind generate"; compared with the settings.
+
+    Raises:
+        OutputError: not a folder, other content, other settings, in use by another process, not writable.
+    """
+    wanted = json.loads(json.dumps({"made_by": made_by, **settings}))
+    _check(folder, wanted)  # before the lock file is made: a folder that is not ours stays untouched
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+    with _locked(folder):
+        _check(folder, wanted)
+        _sweep(folder)
+        if not (folder / SETTINGS).exists():
+            write_json(folder / SETTINGS, wanted)
+        yield
+
+
+def read_settings(folder: Path) -> dict[str, Any] | None:
+    """The settings a folder was made with (with "made_by"), or None if it is not one of ours."""
+    try:
+        found = json.loads((folder / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and str(found.get("made_by", "")).startswith("unblind") else None
+
+
+def _check(folder: Path, wanted: dict[str, Any]) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name another output folder (--out)")
+    found = read_settings(folder)
+    if found is None:
+        _refuse_foreign(folder)
+    elif found != wanted:
+        raise OutputError(
+            f"{folder} was made with other settings: {_differences(found, wanted)};"
+            " repeat the old settings, or name another folder (--out)"
+        )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    foreign = [name for name in names if name not in _HARMLESS and not _TEMPORARY.fullmatch(name)]
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise OutputError(
+            f"{folder} holds other content ({', '.join(foreign[:3])}{more});"
+            " name a new or empty folder (--out)"
+        )
+
+
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    old, new = dict(_flat(found)), dict(_flat(wanted))
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} was {old.get(key, 'absent')}, now {new.get(key, 'absent')}" for key in keys)
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, json.dumps(value, ensure_ascii=False)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    path = folder / LOCK
+    try:
+        with FileLock(path, timeout=0):
+            path.write_text(str(os.getpid()))  # for the message that a second process prints
+            try:
+                yield
+            finally:
+                path.write_text("")
+    except Timeout:
+        raise OutputError(
+            f"{folder} is in use by {_holder(path)}; wait until it ends, or name another folder (--out)"
+        ) from None
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return f"process {int(lock.read_text())}"
+    except (OSError, ValueError):  # just being written, or locked against reading (Windows)
+        return "another process"
+
+
+def _sweep(folder: Path) -> None:
+    for path in list(folder.rglob(".*.tmp")):
+        if _TEMPORARY.fullmatch(path.name):
+            _remove(path)
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path} cannot be written ({error.strerror or error}); name another place (--out)")
