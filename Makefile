@@ -1,0 +1,38 @@
+# Two commands do everything: `make demo` shows the main job, `make test` runs all checks.
+PYTHON ?= python3
+VENV ?= .venv
+# Tested with this release. For PyTorch's smaller CPU build on Linux, see the README.
+TORCH ?= torch==2.13.0
+OUT ?= unblind-quickstart
+
+BIN = $(VENV)/bin
+
+.PHONY: demo test check fix clean
+
+demo: $(VENV)/installed
+	$(BIN)/unblind quickstart --out $(OUT)
+
+test: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+check: test
+
+fix: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet "$(TORCH)"
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $@

@@ -1,0 +1,85 @@
+"""unblind evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from unblind.recipe import Quantization
+
+
+def evaluate(
+    *,
+    data: str,
+    out: Path,
+    model: str = "tiny",
+    adapter: Path | None = None,
+    split: str | None = None,
+    prompt: str | None = None,
+    limit: int | None = None,
+    free: bool = True,
+    batch_size: int = 32,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    quantization: Quantization | None = None,
+) -> None:
+    """Measure how often a model names the right letter, and write predictions.parquet and metrics.json.
+
+    Example: unblind evaluate --adapter run --data circles --out after
+
+    Args:
+        data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
+        out: the folder for the results.
+        model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
+        adapter: an adapter's folder, or a run folder of `unblind train`.
+        split: of the dataset; by default the held-out one.
+        prompt: instead of the dataset's own: circled, highlighted, circled-braces, highlighted-braces, read,
+            word, or a text.
+        limit: only the first so many samples.
+        free: also decode free answers; --no-free leaves them out.
+        batch_size: samples at once.
+        device: auto, cpu, cuda or mps.
+        dtype: auto, float32, bfloat16 or float16.
+        revision: of the model on the hub.
+        quantization: of the model's language side, with bitsandbytes.
+    """
+    from unblind.dataset import read
+    from unblind.evaluate import evaluate_to
+    from unblind.model import load
+    from unblind.outputs import claim
+
+    settings = {"data": data, "model": model, "adapter": adapter and str(adapter), "split": split,
+                "prompt": prompt, "limit": limit, "revision": revision, "quantization": quantization}  # fmt: skip
+    samples = read(data, split)
+    samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
+    with claim(out, settings, made_by="unblind evaluate"):
+        loaded = load(
+            model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
+        )
+        metrics = evaluate_to(
+            out, loaded, samples, data=data, prompt=prompt, free=free, batch_size=batch_size
+        )
+    show({"": metrics})
+    print(f"{out}/predictions.parquet, {out}/metrics.json")
+
+
+def show(runs: dict[str, dict[str, Any]]) -> None:
+    """A table of accuracies, a row a run, with the base rates below."""
+    table = Table("", "samples", "right, of 52 letters", "right, in free words", box=None, pad_edge=False)
+    for name, metrics in runs.items():
+        accuracy = metrics["accuracy"]
+        cells = (_percent(accuracy.get(kind)) for kind in ("restricted", "free"))
+        table.add_row(name, f"{metrics['n']:,}", *cells)
+    for name, value in next(iter(runs.values()))["base_rates"].items():
+        table.add_row(f"base rate: {name.replace('_', ' ')}", "", f"{value:.1%}", "", style="dim")
+    Console().print(table)
+
+
+def _percent(value: dict[str, float] | None) -> str:
+    if not value:
+        return "not asked"
+    return f"{value['value']:.1%}  ({value['low']:.1%} to {value['high']:.1%})"

@@ -1,0 +1,35 @@
+"""unblind fonts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from rich.console import Console
+from rich.table import Table
+
+from unblind.fonts import find_fonts, split_of_family
+
+
+def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool = False) -> None:
+    """List the font families that can be drawn with, and the split that each belongs to.
+
+    Example: unblind fonts bundled system ~/fonts
+
+    Args:
+        sources: `bundled` (the default), `system`, folders or font files.
+        bold: --no-bold leaves bold fonts out.
+        italic: --no-italic leaves italic fonts out.
+        left_out: list the files that cannot be used, each with its reason.
+    """
+    library = find_fonts(*sources, bold=bold, italic=italic)
+    console = Console()
+    table = Table("family", "styles", "split", box=None, pad_edge=False)
+    for family, styles in sorted(Counter(font.family for font in library.fonts).items()):
+        table.add_row(family, str(styles), split_of_family(family))
+    console.print(table)
+    print(f"{len(library.families)} families, {len(library.fonts)} fonts; {len(library.skipped)} files left out.")
+    if left_out:
+        for skipped in library.skipped:
+            print(f"{skipped.path.name}: {skipped.reason}")
+    elif library.skipped:
+        print("List them with --left-out.")

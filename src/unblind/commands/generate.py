@@ -1,0 +1,31 @@
+"""unblind generate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from unblind import dataset
+from unblind.dataset import GenerateOptions
+
+
+def generate(
+    *,
+    out: Path,
+    workers: int = 0,
+    options: Annotated[GenerateOptions, Parameter(name="*")] = GenerateOptions(),
+) -> None:
+    """Make a dataset: words with one letter circled, in splits that share neither words nor font families.
+
+    Example: unblind generate --out circles --train 10000 --validation 500 --test 1000
+
+    Args:
+        out: the dataset's folder; the same call completes it after an interruption.
+        workers: processes; 0 means all cores. The bytes do not depend on it.
+        options: what to draw.
+    """
+    dataset.generate(out, options, workers=workers)
+    counts = ", ".join(f"{count:,} {split}" for split, count in options.rows.items() if count)
+    print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")

@@ -1,0 +1,50 @@
+"""unblind predict."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from unblind.errors import DatasetError
+
+
+def predict(
+    *images: Path,
+    model: str = "tiny",
+    adapter: Path | None = None,
+    prompt: str = "circled",
+    json_lines: bool = False,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+) -> None:
+    """Name the circled letter in images, with its probability among the 52 letters.
+
+    Example: unblind predict --adapter quickstart/train photo.png
+
+    Args:
+        images: PNG, JPEG, WebP, GIF, BMP or TIFF files.
+        model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
+        adapter: an adapter's folder, or a run folder of `unblind train`; without one the model is blind.
+        prompt: the question: circled, highlighted, circled-braces, highlighted-braces, read, or a text.
+        json_lines: print one JSON object an image, with the five likeliest letters.
+        device: auto, cpu, cuda or mps.
+        dtype: auto, float32, bfloat16 or float16.
+        revision: of the model on the hub.
+    """
+    if not images:
+        raise DatasetError("no image named; write: unblind predict IMAGE...")
+    from unblind.evaluate import answer
+    from unblind.images import decode_image
+    from unblind.model import load
+    from unblind.prompts import prompt_text
+
+    pictures = [decode_image(path, str(path)) for path in images]
+    loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
+    for path, picture in zip(images, pictures, strict=True):
+        (found,) = answer(loaded, [{"image": picture, "prompt": prompt_text(prompt)}])
+        if json_lines:
+            row = {"image": str(path), "letter": found.restricted, "probability": found.probability}
+            print(json.dumps(row | {"free": found.free, "top5": found.top}))
+        else:
+            print(f"{path}: {found.restricted} ({found.probability:.1%}); says {found.free!r}")

@@ -1,0 +1,23 @@
+"""unblind report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def report(*folders: Path, out: Path = Path("report.html")) -> None:
+    """Make an HTML report of finished runs.
+
+    Example: unblind report blind after --out report.html
+
+    Args:
+        folders: quickstart or evaluation folders (and training runs, for their curves); evaluations of the
+            same samples are compared in the order given.
+        out: the HTML file.
+    """
+    from unblind.errors import DatasetError
+    from unblind.report import write_report
+
+    if not folders:
+        raise DatasetError("no folder named; write: unblind report DIR...")
+    print(write_report(out, folders))

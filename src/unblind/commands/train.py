@@ -1,0 +1,30 @@
+"""unblind train."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from unblind.recipe import TrainOptions
+
+
+def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Parameter(name="*")]) -> None:
+    """Fine-tune a model on the split `train` of a dataset, watched on its split `validation`.
+
+    Example: unblind train --data circles --out run --recipe recipes/tiny.yaml --seed 1
+
+    Args:
+        recipe: a YAML file with any of these options, or the name of one that comes along (tiny, ...); flags
+            override it.
+        options: the run.
+    """
+    del recipe  # read by the command line before
+    from unblind.train import train as run
+
+    result = run(options)
+    best = result.metrics["best_accuracy"]
+    print(f"{result.adapter}: {result.metrics['samples']:,} samples in {result.metrics['seconds']:.0f} s", end="")
+    print("." if best is None else f", {best:.1%} of the validation samples right.")
+    print(f"Next: unblind evaluate --model {options.model} --adapter {result.out} --data {options.data} --out after")
