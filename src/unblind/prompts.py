@@ -31,8 +31,8 @@ def prompt_text(prompt: str, word: str = "") -> str:
 def parse_letter(text: str) -> str | None:
     """The letter that a reply names, or None.
 
-    The reply has to be one letter A-Z or a-z; braces, brackets, quotes, dots and spaces around it are ignored.
-    A sentence is no answer: rules that search one for a letter read the `t` of "The letter is k.".
+    The reply has to be one letter A-Z or a-z; braces, brackets, quotes, dots and spaces around it are
+    ignored. A sentence is no answer: rules that search one for a letter read the `t` of "The letter is k.".
     """
     match = _ONE_LETTER.fullmatch(text)
     return match.group(1) if match else None

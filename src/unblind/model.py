@@ -1,0 +1,270 @@
+"""Loading a PaliGemma checkpoint, tiny, local or from the hub, with its processor and an adapter."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import (
+    GatedRepoError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import SafetensorError, safe_open
+from transformers import (
+    BitsAndBytesConfig,
+    PaliGemmaConfig,
+    PaliGemmaForConditionalGeneration,
+    PaliGemmaProcessor,
+)
+
+from unblind.errors import ModelError
+from unblind.recipe import Quantization
+
+TINY = Path(__file__).parent / "tiny" / "checkpoint"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# NF4 and int8 would also take the tower, the projector and the head, where they cost most and save least.
+NOT_QUANTIZED = ["vision_tower", "multi_modal_projector", "lm_head"]
+
+
+@dataclass
+class Loaded:
+    """A model that is ready to use, and where it came from."""
+
+    model: PaliGemmaForConditionalGeneration | PeftModel
+    processor: PaliGemmaProcessor
+    name: str
+    revision: str | None
+    adapter: str | None
+    device: torch.device
+
+
+def load(
+    name: str = "tiny",
+    *,
+    adapter: str | Path | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    revision: str | None = None,
+    quantization: Quantization | None = None,
+) -> Loaded:
+    """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
+
+    Args:
+        name: "tiny", a folder with a checkpoint, or an id on the Hugging Face hub.
+        adapter: a folder that peft saved, or a run folder of `unblind train`.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: "auto", "float32", "bfloat16" or "float16"; `auto` takes bfloat16 where the hardware has it.
+        revision: of the hub repository.
+        quantization: "nf4" or "int8" (by bitsandbytes), of the language model alone.
+
+    Raises:
+        ModelError: not a PaliGemma checkpoint, incomplete, gated, unknown, no network, no such device, an
+            adapter that is none or belongs to another base, bitsandbytes missing.
+    """
+    place = choose_device(device)
+    kind = choose_dtype(dtype, place)
+    source = str(TINY) if name == "tiny" else name
+    if Path(source).is_dir():
+        _check_files(Path(source))
+    elif name == "tiny" or Path(source).exists() or source.startswith((".", "/", "~")):
+        raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
+    _check_type(source, name, revision)
+    with _loading(name):
+        processor = PaliGemmaProcessor.from_pretrained(source, revision=revision, backend="pil")
+        model = _load_weights(source, revision, kind, place, quantization)
+    wrapped = model if adapter is None else _attach(model, Path(adapter))
+    return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), place)
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """The device of a name; `auto` is cuda, else mps, else cpu. Raises ModelError if it is not there."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        return torch.device(next(name for name, found in there.items() if found))
+    if not there.get(device, False):
+        names = ", ".join(name for name, found in there.items() if found)
+        raise ModelError(f"this machine has no device {device}; it has {names} (--device)")
+    return torch.device(device)
+
+
+def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
+    """The data type of a name; `auto` is the fastest that the device has in hardware. Raises ModelError."""
+    if dtype in DTYPES:
+        return DTYPES[dtype]
+    if dtype != "auto":
+        raise ModelError(f"unknown dtype {dtype}; choose auto, {', '.join(DTYPES)} (--dtype)")
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
+    return torch.float32  # float16 overflows in Gemma's activations too easily to be the default on mps
+
+
+def _cpu_has_bfloat16() -> bool:
+    """Without AVX512_BF16 or AMX, bfloat16 is emulated, up to 100 times slower than float32."""
+    found = torch.cpu.get_capabilities()
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+
+
+def _check_files(folder: Path) -> None:
+    """Name what a checkpoint folder lacks, before something deep inside a library stumbles over it."""
+    names = {path.name for path in folder.iterdir()}
+    index = folder / "model.safetensors.index.json"
+    wanted = [{"config.json"}, {"model.safetensors", index.name}, {"tokenizer.json", "tokenizer.model"},
+              {"processor_config.json", "preprocessor_config.json"}]  # fmt: skip
+    missing = [" or ".join(sorted(either)) for either in wanted if not either & names]
+    if index.name in names:
+        missing += sorted(set(_read_json(index).get("weight_map", {}).values()) - names)
+    if missing:
+        hint = "; it holds an adapter: name its base here and the folder with --adapter"
+        there = ", ".join(sorted(names)[:6]) or "nothing"
+        raise ModelError(
+            f"{folder} is no complete checkpoint: {', '.join(missing)} missing (it holds {there})"
+            + (
+                hint
+                if "adapter_config.json" in names
+                else "; save it with save_pretrained, or name another (--model)"
+            )
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read as JSON; copy or download the folder again") from error
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is not what its name says; copy or download the folder again")
+    return found
+
+
+def _check_type(source: str, name: str, revision: str | None) -> None:
+    with _loading(name):
+        config, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
+    found = config.get("model_type") or "of no known type"
+    if found != "paligemma":
+        raise ModelError(f"{name} is no PaliGemma checkpoint but {found}; name a PaliGemma model (--model)")
+
+
+def _load_weights(
+    source: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    quantization: Quantization | None,
+) -> PaliGemmaForConditionalGeneration:
+    options: dict[str, Any] = {}
+    if quantization is not None:
+        options = {"quantization_config": _bitsandbytes(quantization, dtype), "device_map": {"": device}}
+    model, info = PaliGemmaForConditionalGeneration.from_pretrained(
+        source, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+    )
+    if info["missing_keys"]:
+        missing = sorted(info["missing_keys"])
+        raise ModelError(
+            f"{source} lacks {len(missing)} weights, among them {missing[0]}; save or download it again"
+        )
+    if quantization is None:
+        model.to(device)
+    _keep_gradients(model)
+    return model  # type: ignore[no-any-return]
+
+
+def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig:
+    try:
+        import bitsandbytes  # noqa: F401
+    except ImportError as error:
+        raise ModelError("quantization needs bitsandbytes; run `pip install unblind[gpu]`") from error
+    if quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NOT_QUANTIZED)
+    if quantization != "nf4":
+        raise ModelError(f"unknown quantization {quantization}; choose nf4 or int8 (--quantization)")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        llm_int8_skip_modules=NOT_QUANTIZED,
+    )
+
+
+def _keep_gradients(model: PaliGemmaForConditionalGeneration) -> None:
+    """On CPUs with AVX512_BF16 bitsandbytes repacks 4-bit weights in evaluation; gradients are lost then."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+
+
+def _attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
+    if (folder / "adapter" / "adapter_config.json").is_file():
+        folder = folder / "adapter"
+    missing = [
+        name for name in ("adapter_config.json", "adapter_model.safetensors") if not (folder / name).is_file()
+    ]
+    if missing:
+        raise ModelError(
+            f"{folder} is no adapter: {', '.join(missing)} missing; name a folder that peft saved (--adapter)"
+        )
+    base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "another model"
+    other = ModelError(
+        f"the adapter {folder} does not fit this model: it was made for {base}; name its base (--model)"
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # checked below, by name
+            wrapped = PeftModel.from_pretrained(model, folder)
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            saved = set(file.keys())
+    except SafetensorError as error:
+        raise ModelError(f"{folder}/adapter_model.safetensors is broken ({error}); copy it again") from error
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise other from error
+    if saved != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
+        raise other
+    return wrapped
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Turn what goes wrong in loading `name` into a line that says what to do."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        causes = list(_causes(error))
+        raise ModelError(_advice(name, causes)) from error
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _advice(name: str, causes: list[BaseException]) -> str:
+    def among(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if among(GatedRepoError):
+        return (
+            f"{name} is gated: accept its licence at https://huggingface.co/{name},"
+            " then run `hf auth login` with a token of that account"
+        )
+    if among(RevisionNotFoundError):
+        return f"{name} has no such revision; name another (--revision)"
+    if among(RepositoryNotFoundError):
+        return f"{name} is neither a folder here nor a model on the hub (or it is private); check --model"
+    reason = " ".join(str(causes[0]).split())
+    if Path(name).is_dir() or name == "tiny":
+        return f"{name} cannot be loaded ({reason[:200]}); copy or download the folder again"
+    if "couldn't connect" in reason.lower() or among(LocalEntryNotFoundError, ConnectionError):
+        return f"{name} is no folder, and the hub cannot be reached; check the network or --model"
+    return f"{name} cannot be loaded ({reason[:200]}); check --model"

@@ -1,0 +1,171 @@
+"""Fine-tuning: a thin layer over transformers.Trainer."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import datasets
+import yaml
+from peft import PeftModel
+from transformers import set_seed
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
+
+from unblind.adapt import adapt, trainable_parameters
+from unblind.collate import prepared
+from unblind.dataset import read, splits
+from unblind.errors import OutputError, RecipeError
+from unblind.model import Loaded, load
+from unblind.outputs import atomic, claim, write_json, write_text
+from unblind.recipe import TrainOptions, load_recipe
+from unblind.sources import SPLIT_NAMES
+from unblind.trainer import AnswerTrainer, make_trainer
+from unblind.versions import versions
+
+__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "newest_checkpoint", "train"]
+
+# What changes nothing in the result may differ between a run and its resumption.
+_IMMATERIAL = {"out", "resume", "report_to", "workers"}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left: its folder, the adapter in it, and metrics.json."""
+
+    out: Path
+    adapter: Path
+    metrics: dict[str, Any]
+
+
+def train(options: TrainOptions) -> TrainResult:
+    """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
+
+    The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
+    log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
+
+    Raises:
+        RecipeError: a name that Trainer does not know.
+        DatasetError: no such dataset, columns missing, a broken row.
+        ModelError: the model cannot be loaded, or a trainable parameter gets no gradient.
+        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
+    """
+    _check_names(options)
+    if options.resume and (finished := _finished(options)):
+        return finished
+    training = read(options.data, "train")
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
+    validation = read(options.data, "validation") if watched else None
+    loaded = load(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        revision=options.revision,
+        quantization=options.quantization,
+    )
+    return fit(loaded, training, validation, options)
+
+
+def fit(
+    loaded: Loaded, training: datasets.Dataset, validation: datasets.Dataset | None, options: TrainOptions
+) -> TrainResult:
+    """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
+    training = prepared(training)
+    if validation is not None:
+        validation = prepared(validation)
+        validation = validation.select(range(min(len(validation), options.eval_samples)))
+    with claim(options.out, _settings(options), made_by="unblind train"):
+        checkpoint = _checkpoint_to_resume(options)
+        write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
+        write_json(options.out / "versions.json", versions())
+        set_seed(options.seed)
+        model = adapt(
+            loaded.model,
+            {"language": options.language, "projector": options.projector, "vision": options.vision},
+            rank=options.rank,
+            alpha=options.alpha,
+            dropout=options.dropout,
+            rslora=options.rslora,
+            dora=options.dora,
+            target_modules=options.target_modules,
+        )
+        trainer = make_trainer(loaded, model, training, validation, options)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        return _write_run(options, model, trainer)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The newest complete checkpoint under `folder`, or None.
+
+    Trainer writes `trainer_state.json` last and in place: a checkpoint in which it cannot be read whole was
+    interrupted, although it may be the newest.
+    """
+    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
+        try:
+            json.loads((path / "trainer_state.json").read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return path
+    return None
+
+
+def _check_names(options: TrainOptions) -> None:
+    for key, known in (("optimizer", OptimizerNames), ("scheduler", SchedulerType)):
+        names = [member.value for member in known]
+        if getattr(options, key) not in names:
+            raise RecipeError(f"unknown {key} {getattr(options, key)}; choose one of {', '.join(names)}")
+
+
+def _settings(options: TrainOptions) -> dict[str, Any]:
+    return {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what YAML and JSON know."""
+    plain = {Path: str, tuple: list}
+    return {
+        key: next((to(v) for kind, to in plain.items() if isinstance(v, kind)), v)
+        for key, v in values.items()
+    }
+
+
+def _finished(options: TrainOptions) -> TrainResult | None:
+    path = options.out / "metrics.json"
+    if not path.is_file():
+        return None
+    with claim(options.out, _settings(options), made_by="unblind train"):
+        return TrainResult(options.out, options.out / "adapter", json.loads(path.read_text("utf-8")))
+
+
+def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
+    if options.resume:
+        return newest_checkpoint(options.out / "checkpoints")
+    for name, state in (("metrics.json", "a finished"), ("checkpoints", "an unfinished")):
+        if (options.out / name).exists():
+            raise OutputError(
+                f"{options.out} holds {state} run; go on with it (--resume) or name another (--out)"
+            )
+    return None
+
+
+def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
+    """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
+    out, rows = options.out, trainer.state.log_history
+    with atomic(out / "adapter") as folder:
+        model.save_pretrained(str(folder))
+    write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    samples = trainer.state.global_step * trainer.samples_per_step
+    seconds = rows[-1]["seconds"]
+    training_seconds = max(seconds - sum(row.get("eval_runtime", 0.0) for row in rows), 1e-9)
+    metrics = {
+        "samples": samples,
+        "seconds": seconds,
+        "samples_per_second": round(samples / training_seconds, 3),
+        "trainable_parameters": trainable_parameters(model),
+        "best_accuracy": trainer.state.best_metric,
+    }
+    write_json(out / "metrics.json", metrics)
+    return TrainResult(out, out / "adapter", metrics)

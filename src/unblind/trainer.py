@@ -1,0 +1,219 @@
+"""transformers.Trainer for answers: mask checked, accuracy of answers measured, gradients watched."""
+# ruff: noqa: ARG002  (Trainer fixes the signatures of its hooks)
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import datasets
+import torch
+from peft import PeftModel
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import EvalPrediction
+
+from unblind.collate import Collator, check_mask, letter_tokens
+from unblind.errors import ModelError
+from unblind.model import Loaded
+from unblind.recipe import TrainOptions
+from unblind.words import LETTERS
+
+
+class AnswerTrainer(Trainer):
+    """Checks the mask, logs samples and seconds, and measures answers instead of collecting logits."""
+
+    def __init__(self, *, letters: list[int] | None, samples_per_step: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.letters = letters
+        self.samples_per_step = samples_per_step
+        self.began = time.monotonic()
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        check_mask(inputs)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: Mapping[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """The loss, and whether each answer (restricted, exact) is right: bool (B, 2) beside zeros.
+
+        The prefix does not see the answer, so that these logits are those of a prefill without it; and greedy
+        decoding gives an answer exactly if each of its tokens is the likeliest after those before it.
+        """
+        inputs = self._prepare_inputs(inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
+        hits = outputs.logits.argmax(-1) == inputs["shift_labels"]
+        lengths = inputs["logits_to_keep"].sum(1)
+        first = lengths.cumsum(0) - lengths
+        exact = torch.stack([part.all() for part in hits.split(lengths.tolist())])
+        restricted = exact
+        if self.letters is not None:
+            tokens = torch.tensor(self.letters, device=hits.device)
+            best = tokens[outputs.logits[first][:, tokens].argmax(-1)]
+            restricted = best == inputs["shift_labels"][first]
+        right = torch.stack([restricted, exact], dim=1)
+        return loss.detach(), right, torch.zeros_like(right)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        logs["samples"] = self.state.global_step * self.samples_per_step
+        logs["seconds"] = round(self.seconds_before + time.monotonic() - self.began, 3)
+        super().log(logs, start_time)
+
+    @property
+    def seconds_before(self) -> float:
+        """Seconds that a run took before it was resumed: those of the last row before this session's own."""
+        if not hasattr(self, "_seconds_before"):
+            rows = [row for row in self.state.log_history if "seconds" in row]
+            self._seconds_before = float(rows[-1]["seconds"]) if rows else 0.0
+        return self._seconds_before
+
+
+class _GradientGuard(TrainerCallback):
+    """Stops a run in which some trainable parameter is not reached by the first step's gradient."""
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        if state.global_step > 0:
+            return
+        dead = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+        if dead:
+            raise ModelError(
+                f"{len(dead)} trainable parameters get no gradient, among them {dead[0]};"
+                " train without quantization, or freeze that part of the model"
+            )
+
+
+class _LastStep(TrainerCallback):
+    """Evaluates and saves at the last step too, which need not be a multiple of `eval_every`."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = args.eval_strategy != "no"
+            control.should_save = control.should_log = True
+
+
+class _Lines(TrainerCallback):
+    """Plain progress lines, for where there is no terminal to draw a bar on."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Any = None,
+        **_: Any,
+    ) -> None:
+        shown = {
+            "loss": "loss {:.4f}",
+            "eval_accuracy": "validation accuracy {:.1%}",
+            "eval_loss": "loss {:.4f}",
+        }
+        parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
+        if parts:
+            where = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
+            print(f"train: {where}: {', '.join(parts)}", file=sys.stderr, flush=True)
+
+
+def make_trainer(
+    loaded: Loaded,
+    model: PeftModel,
+    training: datasets.Dataset,
+    validation: datasets.Dataset | None,
+    options: TrainOptions,
+) -> AnswerTrainer:
+    watched = validation is not None and options.eval_every > 0
+    try:
+        trainer = AnswerTrainer(
+            letters=_letters(loaded, training, validation),
+            samples_per_step=options.batch_size * options.accumulation,
+            model=model,
+            args=_arguments(loaded, options, watched),
+            train_dataset=training,
+            eval_dataset=validation if watched else None,
+            data_collator=Collator(loaded.processor, options.prompt),
+            compute_metrics=_accuracies,
+            callbacks=[_GradientGuard(), _LastStep()],
+        )
+    except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
+        raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
+    if watched and options.early_stopping:
+        trainer.add_callback(EarlyStoppingCallback(options.early_stopping))
+    if trainer.args.disable_tqdm:
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(_Lines())
+    return trainer
+
+
+def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> TrainingArguments:
+    dtype = next(p.dtype for p in loaded.model.get_input_embeddings().parameters())
+    arguments = TrainingArguments(
+        output_dir=str(options.out / "checkpoints"),
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.accumulation,
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type=options.scheduler,
+        warmup_steps=options.warmup_steps,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm,
+        optim=options.optimizer,
+        gradient_checkpointing=options.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
+        seed=options.seed,
+        logging_steps=options.log_every,
+        eval_strategy="steps" if watched else "no",
+        eval_steps=options.eval_every if watched else None,
+        save_strategy="steps",
+        save_steps=options.eval_every or 500,
+        save_total_limit=2,
+        load_best_model_at_end=watched,
+        metric_for_best_model="accuracy" if watched else None,
+        greater_is_better=True if watched else None,
+        report_to=list(options.report_to) or "none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=loaded.device.type == "cpu",
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        dataloader_num_workers=options.workers,
+        dataloader_pin_memory=loaded.device.type == "cuda",
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # DataParallel would cut the flattened labels in two
+    return arguments
+
+
+def _letters(loaded: Loaded, *sets: datasets.Dataset | None) -> list[int] | None:
+    """The tokens of the letters if every answer is one, else None: accuracy is then that of exact answers."""
+    answers = {answer for one in sets if one is not None for answer in one.unique("answer")}
+    return letter_tokens(loaded.processor) if answers <= set(LETTERS) else None
+
+
+def _accuracies(results: EvalPrediction) -> dict[str, float]:
+    restricted, exact = results.predictions.mean(axis=0)
+    return {"accuracy": float(restricted), "exact": float(exact)}

@@ -1,0 +1,151 @@
+"""What the mask, the labels and the padding must do, on a real (small) model."""
+
+import warnings
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import small_model
+from unblind.collate import Collator, check_mask, letter_tokens
+from unblind.errors import DatasetError
+from unblind.words import LETTERS
+
+MODEL = small_model.model()
+TEXT = st.text(alphabet="abc XYZ?,", min_size=1, max_size=12)
+ANSWER = st.text(alphabet="abcXYZ", min_size=1, max_size=4)
+IMAGE = small_model.samples(1)[0]["image"]
+KEYS = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
+
+
+def row(prompt: str, answer: str = "A") -> dict:
+    return {"id": "r", "image": IMAGE, "prompt": prompt, "answer": answer}
+
+
+def batch_of(*rows: dict, **options) -> dict[str, torch.Tensor]:
+    return Collator(small_model.processor(), **options)(rows)
+
+
+@torch.no_grad()
+def states(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return MODEL.model(**{key: batch[key] for key in KEYS}).last_hidden_state
+
+
+@torch.no_grad()
+def logits(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    return MODEL(**{key: batch[key] for key in KEYS}).logits
+
+
+@settings(max_examples=15, deadline=None)
+@given(TEXT, ANSWER, st.data())
+def test_an_answer_token_changes_nothing_before_it(prompt: str, answer: str, data: st.DataObject) -> None:
+    batch = batch_of(row(prompt, answer))
+    place = data.draw(
+        st.integers(batch["input_ids"].shape[1] - len(answer) - 1, batch["input_ids"].shape[1] - 1)
+    )
+    before = logits(batch)
+    batch["input_ids"][0, place] += 1
+    after = logits(batch)
+    torch.testing.assert_close(before[:, :place], after[:, :place], rtol=0, atol=1e-6)
+    assert not torch.allclose(before[:, place:], after[:, place:], atol=1e-6)
+
+
+@settings(max_examples=15, deadline=None)
+@given(TEXT, st.data())
+def test_a_prompt_token_changes_every_image_state(prompt: str, data: st.DataObject) -> None:
+    batch = batch_of(row(prompt))
+    images = small_model.processor().image_seq_length
+    place = data.draw(st.integers(images, images + len(prompt)))  # bos, then a token a character
+    before = states(batch)[0, :images]
+    batch["input_ids"][0, place] += 1
+    change = (states(batch)[0, :images] - before).abs().amax(-1)
+    assert (change > 0).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(TEXT, ANSWER), min_size=1, max_size=4))
+def test_the_loss_is_that_of_full_logits(texts: list[tuple[str, str]]) -> None:
+    batch = batch_of(*(row(*text) for text in texts))
+    with torch.no_grad():
+        ours = MODEL(**batch).loss
+    full = logits(batch)[:, :-1].flatten(0, 1)
+    reference = torch.nn.functional.cross_entropy(full, batch["labels"][:, 1:].flatten())
+    torch.testing.assert_close(ours, reference, rtol=0, atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(st.tuples(TEXT, ANSWER), min_size=2, max_size=4))
+def test_padding_changes_nothing(texts: list[tuple[str, str]]) -> None:
+    together = logits(batch_of(*(row(*text) for text in texts)))
+    for i, text in enumerate(texts):
+        alone = logits(batch_of(row(*text)))[0]
+        torch.testing.assert_close(together[i, -len(alone) :], alone, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(TEXT, ANSWER)
+def test_the_text_is_that_of_the_processor(prompt: str, answer: str) -> None:
+    processor = small_model.processor()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # transformers: numpy's __array__(copy=...)
+        theirs = processor(images=[IMAGE], text=[f"<image>{prompt}"], suffix=[answer], return_tensors="pt")
+    ours = batch_of(row(prompt, answer))
+    for key in (*KEYS, "labels"):
+        assert torch.equal(ours[key], theirs[key]), key
+
+
+def test_labels_are_the_answer_and_its_end() -> None:
+    batch = batch_of(row("Which letter?", "Q"), row("Which?", "xyz"))
+    tokenizer = small_model.processor().tokenizer
+    assert tokenizer.decode(batch["shift_labels"]) == "Q<eos>xyz<eos>"
+    assert batch["labels"].ne(-100).sum(1).tolist() == [2, 4]
+    assert batch["logits_to_keep"].sum(1).tolist() == [2, 4]
+    assert batch["attention_mask"][:, 0].tolist() == [1, 0]  # the shorter one is padded on the left
+
+
+def test_without_answers_nothing_is_a_target() -> None:
+    batch = batch_of(row("Which letter?"), answers=False)
+    assert set(batch) == {"input_ids", "attention_mask", "token_type_ids", "pixel_values"}
+    assert not batch["token_type_ids"].any()
+
+
+def test_a_bad_mask_is_refused() -> None:
+    batch = batch_of(row("Which?", "A"))
+    check_mask(batch)
+    with pytest.raises(ValueError, match="no token_type_ids"):
+        check_mask({key: value for key, value in batch.items() if key != "token_type_ids"})
+    with pytest.raises(ValueError, match="answer would see itself"):
+        check_mask(batch | {"token_type_ids": torch.zeros_like(batch["token_type_ids"])})
+    with pytest.raises(ValueError, match="not 1 on the answer alone"):
+        check_mask(batch | {"token_type_ids": torch.ones_like(batch["token_type_ids"])})
+
+
+def test_the_prompt_can_be_replaced() -> None:
+    tokenizer = small_model.processor().tokenizer
+    assert "Which letter is being circled?\n" in tokenizer.decode(
+        batch_of(row("x"), prompt="circled")["input_ids"][0]
+    )
+    with_word = batch_of(row("x") | {"word": "Zebra"}, prompt="word")
+    assert "<bos>Zebra\n" in tokenizer.decode(with_word["input_ids"][0])
+    with pytest.raises(DatasetError, match="row r has no word"):
+        batch_of(row("x"), prompt="word")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prompt": None}, "row r has no prompt"),
+        ({"answer": ""}, "row r has no answer"),
+        ({"prompt": "a <image> b"}, "must not contain <image>"),
+        ({"image": {"bytes": b"\x89PNG\r\n\x1a\nbroken", "path": None}}, "row r"),
+    ],
+)
+def test_a_bad_row_is_named(change: dict, message: str) -> None:
+    with pytest.raises(DatasetError, match=message):
+        batch_of(row("Which?") | change)
+
+
+def test_each_letter_is_one_token() -> None:
+    tokens = letter_tokens(small_model.processor())
+    assert small_model.processor().tokenizer.decode(tokens) == LETTERS
