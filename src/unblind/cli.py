@@ -66,10 +66,11 @@ def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:
     for token, value in zip(tokens, [*tokens[1:], ""], strict=True):
         name, _, inline = token.partition("=")
         if name == "--recipe":
-            from unblind.recipe import load_recipe
+            from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
 
             path = inline or value
-            return (Dict(load_recipe(path, tokens[0]), source=path, use_commands_as_keys=False),)
+            options = load_recipe(path, PretrainOptions if tokens[0] == "pretrain" else TrainOptions)
+            return (Dict(options, source=path, use_commands_as_keys=False),)
     return ()
 
 

@@ -1,10 +1,10 @@
-"""What a training run can be told: one flat dataclass that recipes, flags and Python share. No torch."""
+"""What training can be told: flat dataclasses that recipes, flags and Python share. No torch."""
 
 from __future__ import annotations
 
 import difflib
 import types
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -18,14 +18,45 @@ Quantization = Literal["nf4", "int8"]
 
 @dataclass(frozen=True)
 class TrainOptions:
-    """Options of a run.
+    """Options of a fine-tuning run.
 
-    A step sees `batch_size * accumulation` samples. `language`, `projector` and `vision` say what becomes of
-    each part of the model. `prompt` replaces the dataset's own (a name in `prompts.PROMPTS` or a text).
-    `epochs` counts unless `max_steps` is given. Every `eval_every` steps (0: never) the accuracy on at most
-    `eval_samples` validation samples is measured; `early_stopping` is the number of measurements without
-    improvement after which training ends (0: never). `optimizer`, `scheduler` and `report_to` take the names
-    that transformers.Trainer knows.
+    Attributes:
+        data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
+        out: the run's folder.
+        model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
+        revision: of the model on the hub.
+        prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
+        language: what is trained of the language model: LoRA, all of it, or nothing.
+        projector: likewise, of the projector.
+        vision: likewise, of the vision tower.
+        rank: of the LoRA matrices (peft's r).
+        alpha: LoRA's scale is alpha / rank.
+        dropout: on LoRA's input.
+        rslora: scale by alpha / sqrt(rank) instead.
+        dora: train magnitudes as well (DoRA).
+        target_modules: module names for LoRA, instead of all linear layers of the chosen parts.
+        quantization: of the language model, with bitsandbytes.
+        epochs: passes over the data, if max-steps is not given.
+        max_steps: optimizer steps.
+        batch_size: samples a forward pass.
+        accumulation: forward passes an optimizer step.
+        learning_rate: at its peak.
+        scheduler: as transformers.Trainer names it.
+        warmup_steps: in which the learning rate rises from zero.
+        weight_decay: decoupled, per step and learning rate.
+        max_grad_norm: to which gradients are clipped.
+        optimizer: as transformers.Trainer names it.
+        gradient_checkpointing: less memory, a third more time.
+        seed: of weights and order; on a CPU the same seed gives the same adapter, bit for bit.
+        log_every: steps.
+        eval_every: steps between accuracies on the validation split; 0: never.
+        eval_samples: at most so many.
+        early_stopping: end after so many accuracies without improvement; 0: never.
+        report_to: trackers that transformers.Trainer knows (tensorboard, wandb, ...).
+        device: auto, cpu, cuda or mps.
+        dtype: auto, float32, bfloat16 or float16.
+        workers: processes that prepare batches; 0: the training process itself.
+        resume: go on with this folder's run after an interruption.
     """
 
     data: str
@@ -88,18 +119,58 @@ class TrainOptions:
             )
 
 
+@dataclass(frozen=True)
+class PretrainOptions:
+    """How the embedded base is made.
+
+    Attributes:
+        see_steps: optimizer steps of the first stage, in which the tower learns to see letters.
+        read_steps: of the second, in which the whole model learns to read.
+        tokens: image tokens a step.
+        muon_lr: peak learning rate of the matrices.
+        adamw_lr: of everything else.
+        frozen: share of the second stage in which the tower is kept as it is.
+        tower_lr: the tower's share of the learning rates after that.
+        seed: of weights and lessons.
+        save_every: steps between checkpoints.
+    """
+
+    see_steps: int = 2000
+    read_steps: int = 1700
+    tokens: int = 6144
+    muon_lr: float = 3e-3
+    adamw_lr: float = 1.5e-3
+    frozen: float = 0.5
+    tower_lr: float = 0.3
+    seed: int = 0
+    save_every: int = 200
+
+    def __post_init__(self) -> None:
+        """Raise RecipeError for a number out of its range."""
+        for name in ("see_steps", "read_steps", "tokens", "muon_lr", "adamw_lr", "save_every"):
+            _refuse(name, getattr(self, name), not getattr(self, name) > 0, "must be above 0")
+        for name in ("frozen", "tower_lr"):
+            _refuse(name, getattr(self, name), not 0 <= getattr(self, name) <= 1, "must be from 0 to 1")
+
+
 def _refuse(name: str, value: object, wrong: bool, rule: str) -> None:
     if wrong:
         raise RecipeError(f"{name} is {value}; it {rule}")
 
 
-def load_recipe(path: str | Path) -> dict[str, Any]:
-    """Read a recipe, a YAML mapping of `TrainOptions` fields; only what the file names is in the result.
+def load_recipe(
+    recipe: str | Path, kind: type[TrainOptions] | type[PretrainOptions] = TrainOptions
+) -> dict[str, Any]:
+    """Read a recipe, a YAML mapping of an options class's fields; only what the file names is in the result.
+
+    Args:
+        recipe: a file, or the name of one that comes along, like `tiny`.
+        kind: whose fields.
 
     Raises:
         RecipeError: no such file, no mapping, an unknown key (the nearest right one is named), a wrong type.
     """
-    path = Path(path)
+    path = _find(recipe)
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -112,15 +183,26 @@ def load_recipe(path: str | Path) -> dict[str, Any]:
         raise RecipeError(f"{path}{where}: {problem}; a recipe is lines of `key: value`") from error
     if not isinstance(found, dict):
         raise RecipeError(f"{path} is no recipe; it must be lines of `key: value`")
-    hints = get_type_hints(TrainOptions)
+    hints = get_type_hints(kind)
     return {key: _checked(path, key, value, hints) for key, value in found.items()}
 
 
+def _find(recipe: str | Path) -> Path:
+    bundled = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
+    path = Path(recipe)
+    if path.exists():
+        return path
+    if str(recipe) in bundled:
+        return bundled[str(recipe)]
+    raise RecipeError(
+        f"--recipe {recipe}: no such file, nor one that comes along: {', '.join(sorted(bundled))}"
+    )
+
+
 def _checked(path: Path, key: object, value: Any, hints: dict[str, Any]) -> Any:
-    names = [field.name for field in fields(TrainOptions)]
-    if key not in names:
-        near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(names)}"
+    if key not in hints:
+        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
+        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(hints)}"
         raise RecipeError(f"{path}: unknown key `{key}`; {hint}")
     try:
         return _fitted(value, hints[str(key)])

@@ -55,7 +55,9 @@ def _larger_models(cuda: bool) -> list[str]:
 
     missing = []
     if not cuda:
-        missing.append("missing   a GPU that PyTorch sees: --model google/paligemma2-3b-pt-224 would be slow here")
+        missing.append(
+            "missing   a GPU that PyTorch sees: --model google/paligemma2-3b-pt-224 would be slow here"
+        )
     if importlib.util.find_spec("bitsandbytes") is None:
         missing.append("missing   bitsandbytes, for --quantization: pip install 'unblind[gpu]'")
     if get_token() is None:

@@ -52,8 +52,8 @@ def evaluate(
     from unblind.model import load
     from unblind.outputs import claim
 
-    settings = {"data": data, "model": model, "adapter": adapter and str(adapter), "split": split,
-                "prompt": prompt, "limit": limit, "revision": revision, "quantization": quantization}  # fmt: skip
+    given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
+    settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}
     samples = read(data, split)
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
     with claim(out, settings, made_by="unblind evaluate"):
@@ -69,7 +69,7 @@ def evaluate(
 
 def show(runs: dict[str, dict[str, Any]]) -> None:
     """A table of accuracies, a row a run, with the base rates below."""
-    table = Table("", "samples", "right, of 52 letters", "right, in free words", box=None, pad_edge=False)
+    table = Table("", "samples", "right, restricted", "right, free", box=None, pad_edge=False)
     for name, metrics in runs.items():
         accuracy = metrics["accuracy"]
         cells = (_percent(accuracy.get(kind)) for kind in ("restricted", "free"))

@@ -27,7 +27,9 @@ def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool 
     for family, styles in sorted(Counter(font.family for font in library.fonts).items()):
         table.add_row(family, str(styles), split_of_family(family))
     console.print(table)
-    print(f"{len(library.families)} families, {len(library.fonts)} fonts; {len(library.skipped)} files left out.")
+    print(
+        f"{len(library.families)} families, {len(library.fonts)} fonts; {len(library.skipped)} files left out."
+    )
     if left_out:
         for skipped in library.skipped:
             print(f"{skipped.path.name}: {skipped.reason}")

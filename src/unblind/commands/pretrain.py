@@ -7,19 +7,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from unblind.tiny.pretrain import Pretraining
-from unblind.tiny.pretrain import pretrain as run
+from unblind.recipe import PretrainOptions
 
 
 def pretrain(
     *,
     out: Path,
     recipe: str | None = None,
-    options: Annotated[Pretraining, Parameter(name="*")] = Pretraining(),
+    options: Annotated[PretrainOptions, Parameter(name="*")] = PretrainOptions(),
 ) -> None:
     """Make the embedded tiny model again, from nothing: about an hour and a quarter on two cores.
 
-    Example: unblind pretrain --recipe recipes/tiny-base.yaml --out base
+    Example: unblind pretrain --recipe tiny-base --out base
 
     Args:
         out: the folder; the same call goes on after an interruption.
@@ -27,5 +26,7 @@ def pretrain(
         options: the two stages.
     """
     del recipe  # read by the command line before
+    from unblind.tiny.pretrain import pretrain as run
+
     run(out, options)
     print(f"{out / 'checkpoint'}: use it with --model {out / 'checkpoint'}")

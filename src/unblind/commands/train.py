@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -24,7 +23,10 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
     from unblind.train import train as run
 
     result = run(options)
-    best = result.metrics["best_accuracy"]
-    print(f"{result.adapter}: {result.metrics['samples']:,} samples in {result.metrics['seconds']:.0f} s", end="")
-    print("." if best is None else f", {best:.1%} of the validation samples right.")
-    print(f"Next: unblind evaluate --model {options.model} --adapter {result.out} --data {options.data} --out after")
+    metrics = result.metrics
+    best = metrics["best_accuracy"]
+    watched = "" if best is None else f", {best:.1%} of the validation samples right"
+    print(f"{result.adapter}: {metrics['samples']:,} samples in {metrics['seconds']:.0f} s{watched}.")
+    print(
+        f"Next: unblind evaluate --model {options.model} --adapter {result.out} --data {options.data} --out DIR"
+    )

@@ -10,7 +10,6 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ from torch.utils.data import DataLoader
 from transformers import PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from unblind.recipe import PretrainOptions
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson, Lessons
 from unblind.tiny.muon import Muon
@@ -36,33 +36,6 @@ _OFFSETS = (
     ((0, -2), (0, 2), (-1, 0), (1, 0)),
 )
 _SHARPNESS = 1.6
-
-
-@dataclass(frozen=True)
-class Pretraining:
-    """The recipe.
-
-    Attributes:
-        see_steps: optimizer steps of the first stage.
-        read_steps: optimizer steps of the second stage.
-        tokens: image tokens a step.
-        muon_lr: for the matrices.
-        adamw_lr: for everything else.
-        frozen: share of the second stage in which the tower is kept as it is.
-        tower_lr: the tower's share of the learning rates after that.
-        seed: of weights and lessons.
-        save_every: steps between checkpoints.
-    """
-
-    see_steps: int = 2400
-    read_steps: int = 2000
-    tokens: int = 6144
-    muon_lr: float = 3e-3
-    adamw_lr: float = 1.5e-3
-    frozen: float = 0.5
-    tower_lr: float = 0.3
-    seed: int = 0
-    save_every: int = 200
 
 
 class Heads(nn.Module):
@@ -188,7 +161,7 @@ def read_aloud(
     }
 
 
-def pretrain(out: Path, recipe: Pretraining) -> None:
+def pretrain(out: Path, recipe: PretrainOptions) -> None:
     """Make the tiny base; started again after an interruption, go on from the last checkpoint.
 
     Args:
@@ -216,7 +189,7 @@ def _run(
     stage: Stage,
     model: PaliGemmaForConditionalGeneration,
     heads: Heads,
-    recipe: Pretraining,
+    recipe: PretrainOptions,
     out: Path,
     state: dict[str, Any] | None,
 ) -> None:
@@ -244,7 +217,7 @@ def _run(
             _save(out / "state.pt", stage, step + 1, model, heads, optimizers)
 
 
-def _lessons(stage: Stage, recipe: Pretraining, first: int, steps: int) -> Iterator[Lesson]:
+def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
     """Lessons drawn by one background process, ahead of the training."""
     growth = int(0.05 * steps) if stage == "see" else int(0.3 * steps)
     seed = 2 * recipe.seed + (stage == "read")
@@ -253,7 +226,7 @@ def _lessons(stage: Stage, recipe: Pretraining, first: int, steps: int) -> Itera
 
 
 def _optimizers(
-    stage: Stage, model: PaliGemmaForConditionalGeneration, heads: Heads, recipe: Pretraining
+    stage: Stage, model: PaliGemmaForConditionalGeneration, heads: Heads, recipe: PretrainOptions
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest; the tower in groups of its own."""
     tower = dict(model.model.vision_tower.named_parameters())
@@ -337,9 +310,3 @@ def _save(
 
 def _load(path: Path) -> dict[str, Any] | None:
     return torch.load(path, weights_only=True) if path.exists() else None
-
-
-if __name__ == "__main__":
-    import sys
-
-    pretrain(Path(sys.argv[1]), Pretraining(**json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}))

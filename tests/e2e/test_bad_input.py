@@ -1,0 +1,162 @@
+"""What a user gets wrong: one line that says what, where and the next step, exit code 2, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from e2e.conftest import Done, Run
+
+SMALL = "--train 8 --validation 4 --test 4 --workers 1".split()
+
+
+def assert_refused(done: Done, *says: str) -> None:
+    """One line, with all of this in it."""
+    assert done.code == 2, done
+    assert "Traceback" not in done.err
+    line = done.err.strip().splitlines()[-1]
+    assert line.startswith("unblind: ") and len(line) < 700
+    for part in says:
+        assert part in line, line
+
+
+def test_an_unknown_command_and_flag_are_met_with_the_nearest(unblind: Run, tmp_path: Path) -> None:
+    assert_refused(unblind("trian"), "trian", "train")
+    assert_refused(unblind("generate", "--out", tmp_path / "x", "--trian", 5), "--trian", "--train")
+    assert_refused(unblind("generate", "--out", tmp_path / "x", "--train", "many"), "train", "many")
+    assert_refused(unblind("generate"), "--out")
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("learning_rat: 0.1\n", ["learning_rat", "learning_rate"]),
+        ("rank: many\n", ["rank", "many"]),
+        ("- a\n- b\n", ["key: value"]),
+        ("rank: [1\n", ["line 2"]),
+        ("rank: !!python/object/apply:os.system ['true']\n", ["line 1"]),
+        ("", ["no recipe"]),
+    ],
+)
+def test_a_bad_recipe(unblind: Run, dataset: Path, tmp_path: Path, content: str, says: list[str]) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(content)
+    done = unblind("train", "--recipe", recipe, "--data", dataset, "--out", tmp_path / "run")
+    assert_refused(done, str(recipe), *says)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_missing_recipe_lists_those_that_come_along(unblind: Run, tmp_path: Path) -> None:
+    done = unblind("train", "--recipe", "absent", "--data", tmp_path, "--out", tmp_path / "run")
+    assert_refused(done, "absent", "tiny")
+
+
+@pytest.mark.parametrize(
+    ("flag", "content", "says"),
+    [
+        ("--words", None, "no such file"),
+        ("--words", b"", "empty"),
+        ("--words", b"good\nna\xc3\xafve\n", "line 2"),
+        ("--words", b"\xff\xd8\xff\xe0 not text", "UTF-8"),
+        ("--fonts", None, "no such file"),
+        ("--fonts", b"", "cannot be opened as a font"),
+        ("--fonts", b"not a font", "cannot be opened as a font"),
+    ],
+)
+def test_a_bad_words_or_font_file(
+    unblind: Run, tmp_path: Path, flag: str, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "file.ttf"
+    if content is not None:
+        file.write_bytes(content)
+    assert_refused(unblind("generate", "--out", tmp_path / "x", *SMALL, flag, file), str(file), says)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("command", ["generate", "train", "evaluate", "quickstart"])
+def test_an_output_folder_with_other_content_stays_as_it_is(
+    unblind: Run, dataset: Path, tmp_path: Path, command: str
+) -> None:
+    (tmp_path / "thesis.txt").write_text("precious")
+    needed = ["--data", dataset] if command in ("train", "evaluate") else []
+    assert_refused(unblind(command, *needed, "--out", tmp_path), str(tmp_path), "thesis.txt")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_dataset_of_other_settings_is_refused_with_both(unblind: Run, tmp_path: Path) -> None:
+    assert unblind("generate", "--out", tmp_path / "x", *SMALL).code == 0
+    done = unblind("generate", "--out", tmp_path / "x", *SMALL, "--seed", 5)
+    assert_refused(done, "seed was 0, now 5")
+
+
+def table(**columns: list[object]) -> pa.Table:
+    return pa.table(columns)
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate"])
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda path: path.write_bytes(b"PAR1 but no more"), "data.parquet"),
+        (lambda path: path.write_bytes(b""), "data.parquet"),
+        (lambda path: pq.write_table(table(image=[PNG], text=["a"]), path), "prompt"),
+        (lambda path: pq.write_table(table(image=[], prompt=[], answer=[]), path), "no rows"),
+        (
+            lambda path: pq.write_table(
+                table(image=[{"bytes": PNG, "path": None}], prompt=["?"], answer=["a"]), path
+            ),
+            "row 0",
+        ),
+        (lambda path: None, "data.parquet"),
+    ],
+    ids=["truncated", "empty", "columns", "rows", "image", "absent"],
+)
+def test_a_bad_dataset(unblind: Run, tmp_path: Path, command: str, make: object, says: str) -> None:
+    file = tmp_path / "data.parquet"
+    make(file)  # type: ignore[operator]
+    split = ["--split", "train"] if command == "evaluate" else []
+    done = unblind(command, "--data", file, "--out", tmp_path / "out", *split, "--device", "cpu")
+    assert_refused(done, "data.parquet", says)
+    assert not (tmp_path / "out" / "metrics.json").exists()
+    assert not (tmp_path / "out" / "predictions.parquet").exists()
+
+
+def test_a_truncated_image(unblind: Run, image: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(image.read_bytes()[:200])
+    assert_refused(unblind("predict", cut), "cut.png")
+    assert_refused(unblind("predict", tmp_path / "absent.png"), "absent.png")
+    assert_refused(unblind("predict"), "IMAGE")
+
+
+def test_a_model_that_is_none(unblind: Run, image: Path, tmp_path: Path) -> None:
+    assert_refused(unblind("predict", image, "--model", tmp_path), str(tmp_path), "config.json")
+    assert_refused(unblind("predict", image, "--model", tmp_path / "absent"), "absent")
+    for name in ("model.safetensors", "tokenizer.json", "processor_config.json"):
+        (tmp_path / name).write_bytes(b"{}")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
+    assert_refused(unblind("predict", image, "--model", tmp_path), "bert", "PaliGemma")
+    assert_refused(unblind("predict", image, "--adapter", tmp_path), str(tmp_path), "adapter")
+
+
+def test_no_network(unblind: Run, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.constants as constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "environ", os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"})
+    done = unblind("predict", image, "--model", "google/paligemma2-3b-pt-224")
+    assert_refused(done, "google/paligemma2-3b-pt-224", "network")
+
+
+def test_a_report_of_nothing(unblind: Run, tmp_path: Path) -> None:
+    assert_refused(unblind("report", tmp_path, "--out", tmp_path / "r.html"), str(tmp_path))
+    assert_refused(unblind("report"), "DIR")
