@@ -27,11 +27,8 @@ def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool 
     for family, styles in sorted(Counter(font.family for font in library.fonts).items()):
         table.add_row(family, str(styles), split_of_family(family))
     console.print(table)
-    print(
-        f"{len(library.families)} families, {len(library.fonts)} fonts; {len(library.skipped)} files left out."
-    )
-    if left_out:
-        for skipped in library.skipped:
-            print(f"{skipped.path.name}: {skipped.reason}")
-    elif library.skipped:
-        print("List them with --left-out.")
+    hint = " (--left-out lists them)" if library.skipped and not left_out else ""
+    print(f"{len(library.families)} families, {len(library.fonts)} fonts.", end=" ")
+    print(f"{len(library.skipped)} files left out{hint}.")
+    for skipped in library.skipped if left_out else ():
+        print(f"{skipped.path.name}: {skipped.reason}")

@@ -27,6 +27,4 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
     best = metrics["best_accuracy"]
     watched = "" if best is None else f", {best:.1%} of the validation samples right"
     print(f"{result.adapter}: {metrics['samples']:,} samples in {metrics['seconds']:.0f} s{watched}.")
-    print(
-        f"Next: unblind evaluate --model {options.model} --adapter {result.out} --data {options.data} --out DIR"
-    )
+    print(f"Next: unblind evaluate --adapter {result.out} --model {options.model} --data DATA --out DIR")
