@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+from cyclopts import Parameter
 
 from unblind.card import dataset_card
 from unblind.draw import draw
@@ -21,12 +22,14 @@ from unblind.layouts import (
     METADATA_COLUMNS,
     join_metadata,
     parquet_schema,
+    size_of,
     write_folder,
     write_parquet,
 )
 from unblind.outputs import atomic, claim, write_text
 from unblind.pool import spread
 from unblind.progress import progress
+from unblind.prompts import DEFAULT_PROMPT, prompt_text
 from unblind.scene import Scene, SceneOptions, grid_scenes, sample_scene
 from unblind.words import SPLITS, Split, WordSource, load_words
 
@@ -50,7 +53,7 @@ class GenerateOptions:
         bold: keep bold fonts.
         italic: keep italic fonts.
         scene: the drawing's knobs.
-        prompt: the question; `{word}` stands for the word itself, which tells the model its spelling.
+        prompt: the question, or its name in `PROMPTS`; `{word}` in it stands for the word itself.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
             25, 50, 100, 200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid
@@ -67,8 +70,8 @@ class GenerateOptions:
     fonts: tuple[str, ...] = ("bundled",)
     bold: bool = True
     italic: bool = True
-    scene: SceneOptions = field(default_factory=SceneOptions)
-    prompt: str = "Which letter is being circled?"
+    scene: Annotated[SceneOptions, Parameter(name="*")] = field(default_factory=SceneOptions)
+    prompt: str = DEFAULT_PROMPT
     layout: Literal["parquet", "imagefolder"] = "parquet"
     preset: Literal["notebook"] | None = None
 
@@ -133,16 +136,22 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
     for split in splits:
         next(maker.scenes(split, 0, 1))  # what cannot be drawn is refused before anything is written
     with claim(out, _settings(maker), made_by="unblind generate"):
-        if not (out / "README.md").exists():
-            write_text(out / "README.md", _card(options))
         missing = [shard for shard in shards if not maker.path(shard).exists()]
-        with progress("Drawing", sum(options.rows.values())) as advance:
-            advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-            for rows in spread(maker.make, missing, workers):
-                advance(rows)
-        if options.layout == "imagefolder":
-            for split in splits:
-                join_metadata(out / split, [maker.path(shard) for shard in shards if shard.split == split])
+        if missing or not (out / "README.md").exists():
+            # the card comes first: by its numbers of rows `datasets` refuses a folder that is not complete
+            write_text(out / "README.md", _card(maker, shards))
+            _draw_all(maker, shards, missing, workers)
+            write_text(out / "README.md", _card(maker, shards))
+
+
+def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int) -> None:
+    with progress("Drawing", sum(maker.options.rows.values())) as advance:
+        advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
+        for rows in spread(maker.make, missing, workers):
+            advance(rows)
+    if maker.options.layout == "imagefolder":
+        for split in {shard.split for shard in shards}:
+            join_metadata(maker.out / split, [maker.path(shard) for shard in shards if shard.split == split])
 
 
 def plan(options: GenerateOptions) -> list[Shard]:
@@ -202,7 +211,7 @@ def _row(name: str, scene: Scene, font: Font, prompt: str) -> dict[str, Any]:
     return {
         "id": name,
         "image": {"bytes": encode_png(draw(scene, font)), "path": f"{name}.png"},
-        "prompt": prompt.replace("{word}", scene.word),
+        "prompt": prompt_text(prompt, scene.word),
         "answer": scene.letter,
         "word": scene.word,
         "letter": scene.letter,
@@ -259,9 +268,14 @@ def _settings(maker: Maker) -> dict[str, Any]:
     }
 
 
-def _card(options: GenerateOptions) -> str:
+def _card(maker: Maker, shards: list[Shard]) -> str:
+    options = maker.options
     columns = COLUMNS
     if options.layout == "imagefolder":  # `datasets` shows `file_name` as the image
         columns = {"image": "image", **METADATA_COLUMNS}
         del columns["file_name"]
-    return dataset_card(options.rows, columns, layout=options.layout, prompt=options.prompt)
+    sizes = dict.fromkeys((split for split, count in options.rows.items() if count), 0)
+    for shard in shards:
+        sizes[shard.split] += size_of(maker.path(shard))
+    question = prompt_text(options.prompt, "{word}")
+    return dataset_card(options.rows, sizes, columns, layout=options.layout, prompt=question)

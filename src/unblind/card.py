@@ -40,14 +40,22 @@ The prompt holds the word itself. It tells a model the spelling, so that a score
 """
 
 
-def dataset_card(rows: Mapping[Split, int], columns: Mapping[str, str], *, layout: str, prompt: str) -> str:
+def dataset_card(
+    rows: Mapping[Split, int],
+    sizes: Mapping[Split, int],
+    columns: Mapping[str, str],
+    *,
+    layout: str,
+    prompt: str,
+) -> str:
     """The text of README.md.
 
     Args:
         rows: number of images of each split; splits without any are left out.
+        sizes: bytes of each split's files.
         columns: name to type, as `datasets` will show them.
         layout: `parquet` or `imagefolder`.
-        prompt: the question.
+        prompt: the question, with `{word}` where it holds the word.
     """
     counts = {split: count for split, count in rows.items() if count}
     pattern = "data/{}-*.parquet" if layout == "parquet" else "{}/**"
@@ -66,7 +74,11 @@ def dataset_card(rows: Mapping[Split, int], columns: Mapping[str, str], *, layou
         ],
         "dataset_info": {
             "features": [{"name": column, "dtype": dtype} for column, dtype in columns.items()],
-            "splits": [{"name": split, "num_examples": count} for split, count in counts.items()],
+            "splits": [
+                {"name": split, "num_bytes": sizes[split], "num_examples": count}
+                for split, count in counts.items()
+            ],
+            "dataset_size": sum(sizes.values()),
         },
     }
     text = _TEXT.format(

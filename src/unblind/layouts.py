@@ -76,6 +76,13 @@ def join_metadata(split_folder: Path, shards: Sequence[Path]) -> None:
     write_text(split_folder / "metadata.csv", _csv([tuple(METADATA_COLUMNS)]) + text)
 
 
+def size_of(shard: Path) -> int:
+    """Bytes of a shard's files; 0 if it is not there yet."""
+    if shard.is_dir():
+        return sum(path.stat().st_size for path in shard.iterdir())
+    return shard.stat().st_size if shard.exists() else 0
+
+
 def _csv(lines: Iterable[Sequence[object]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(lines)

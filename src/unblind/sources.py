@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from unblind.errors import DatasetError
 from unblind.outputs import read_settings
+from unblind.prompts import DEFAULT_PROMPT, prompt_text
 
 Loader = Callable[[], pa.Table]
 
@@ -27,7 +28,6 @@ _SHARD = re.compile(r"(?P<split>\w+?)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parque
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FILE_COLUMNS = ("file_name", "image_path")  # of a metadata.csv: the image folder's name, and the notebook's
 _CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "prompt", "answer", "id")
-_CSV_PROMPT = "Which letter is being circled?"  # the notebook's files leave the question out
 
 
 def find(source: str | Path) -> dict[str, Loader]:
@@ -134,8 +134,10 @@ def _load_metadata(path: Path, root: Path) -> pa.Table:
     table = table.drop_columns([name for name in _FILE_COLUMNS if name in table.column_names])
     if "id" not in table.column_names:
         table = table.append_column("id", pa.array([Path(name).stem for name in names], pa.string()))
-    if "prompt" not in table.column_names:
-        table = table.append_column("prompt", pa.array([_CSV_PROMPT] * len(names), pa.string()))
+    if "prompt" not in table.column_names:  # the notebook's files leave the question out
+        table = table.append_column(
+            "prompt", pa.array([prompt_text(DEFAULT_PROMPT)] * len(names), pa.string())
+        )
     files = pa.array([str(base / name) if name else None for name in names], pa.string())
     return _with_images(table.append_column("image", files), [root], str(path))
 

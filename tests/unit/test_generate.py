@@ -1,11 +1,13 @@
 """Building dataset folders: the same bytes, whole shards, resumable, loadable by `datasets` alone."""
 
 import csv
+import gc
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,7 +23,8 @@ from unblind.fonts import find_fonts, split_of_family
 from unblind.scene import Scene, SceneOptions
 from unblind.words import split_of
 
-OPTIONS = GenerateOptions(train=25, validation=7, test=6, scene=SceneOptions(image_size=64))
+OPTIONS = GenerateOptions(train=25, validation=7, test=6, words="random", scene=SceneOptions(image_size=64))
+WHOLE = GenerateOptions(train=1_000, validation=0, test=0, words="random", scene=SceneOptions(image_size=128))
 COMMAND = """
 import sys
 from pathlib import Path
@@ -29,8 +32,9 @@ from unblind import build
 from unblind.scene import SceneOptions
 build.SHARD_ROWS = 100
 if __name__ == "__main__":
+    scene = SceneOptions(image_size=128)
     options = build.GenerateOptions(
-        train=1_000, validation=0, test=0, layout=sys.argv[2], scene=SceneOptions(image_size=128)
+        train=1_000, validation=0, test=0, words="random", layout=sys.argv[2], scene=scene
     )
     build.generate(Path(sys.argv[1]), options, workers=2)
 """
@@ -78,9 +82,10 @@ def test_more_images_begin_with_the_same_ones(tmp_path: Path):
     assert few["scene"][:] == more["scene"][:25]
 
 
-def test_datasets_alone_loads_it(tmp_path: Path):
+def test_datasets_alone_loads_it(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     generate(tmp_path / "d", OPTIONS, workers=1)
     loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
+    assert not caplog.records, "such as: the card is malformed"
     assert {split: len(part) for split, part in loaded.items()} == {"train": 25, "validation": 7, "test": 6}
     assert list(loaded["train"].features) == list(build.COLUMNS)
     row = loaded["test"][0]
@@ -88,6 +93,24 @@ def test_datasets_alone_loads_it(tmp_path: Path):
     assert row["answer"] == row["letter"] == row["word"][row["index"]]
     assert row["prompt"] == "Which letter is being circled?"
     assert not row["ambiguous"]
+
+
+def test_datasets_refuses_an_incomplete_folder(tmp_path: Path):
+    generate(tmp_path / "d", OPTIONS, workers=1)
+    (tmp_path / "d" / "data" / "train-00002-of-00003.parquet").unlink()
+    with pytest.raises(datasets.exceptions.DatasetsError, match="num_examples=25"):
+        datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(DatasetError, match="2 of the 3 files of split train"):
+        read(tmp_path / "d", "train")
+
+
+def load_images(how: dict[str, str], cache: Path) -> datasets.DatasetDict:
+    """load_dataset, which leaves its metadata files open."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        loaded = datasets.load_dataset(**how, cache_dir=str(cache))
+        gc.collect()
+    return loaded
 
 
 def test_imagefolder_loads_with_datasets(tmp_path: Path):
@@ -100,7 +123,7 @@ def test_imagefolder_loads_with_datasets(tmp_path: Path):
         assert (tmp_path / "d" / row["image_path"]).samefile(tmp_path / "d" / "train" / row["file_name"])
         assert row["word"][int(row["circled_index"])] == row["circled_letter"]
     for how in ({"path": str(tmp_path / "d")}, {"path": "imagefolder", "data_dir": str(tmp_path / "d")}):
-        loaded = datasets.load_dataset(**how, cache_dir=str(tmp_path / "cache"))
+        loaded = load_images(how, tmp_path / "cache")
         assert {split: len(part) for split, part in loaded.items()} == {
             "train": 25,
             "validation": 7,
@@ -178,10 +201,7 @@ def test_a_killed_run_is_completed(tmp_path: Path, layout: str, monkeypatch: pyt
     now = times(tmp_path / "killed")
     assert all(now[path] == when for path, when in finished.items())
     monkeypatch.setattr(build, "SHARD_ROWS", 100)
-    whole = GenerateOptions(
-        train=1_000, validation=0, test=0, layout=layout, scene=SceneOptions(image_size=128)
-    )
-    generate(tmp_path / "whole", whole, workers=1)
+    generate(tmp_path / "whole", replace(WHOLE, layout=layout), workers=1)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
@@ -208,9 +228,8 @@ def test_a_second_process_is_refused(tmp_path: Path):
     )
     while not (tmp_path / "d" / "README.md").exists():
         time.sleep(0.01)
-    options = GenerateOptions(train=1_000, validation=0, test=0, scene=SceneOptions(image_size=128))
     with pytest.raises(OutputError, match=f"in use by process {process.pid}"):
-        generate(tmp_path / "d", options, workers=1)
+        generate(tmp_path / "d", WHOLE, workers=1)
     process.kill()
     process.wait()
 
@@ -269,8 +288,9 @@ def test_a_split_of_no_images_is_left_out(tmp_path: Path):
     assert list(loaded) == ["test"]
 
 
-def test_the_prompt_that_leaks_the_word(tmp_path: Path):
-    generate(tmp_path, replace(OPTIONS, prompt="{word}"), workers=1)
+@pytest.mark.parametrize("prompt", ["word", "{word}"])
+def test_the_prompt_that_leaks_the_word(tmp_path: Path, prompt: str):
+    generate(tmp_path, replace(OPTIONS, prompt=prompt), workers=1)
     dataset = read(tmp_path)
     assert dataset["prompt"][:] == dataset["word"][:]
     assert "no score of sight" in (tmp_path / "README.md").read_text()
