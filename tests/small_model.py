@@ -84,14 +84,8 @@ def samples(n: int, answers: str = "Ab", prompt: str = "Dark?", seed: int = 0) -
     for i in range(n):
         low = 255 * (i % len(answers)) // len(answers)
         image = rng.integers(low, low + 255 // len(answers), (SIZE, SIZE, 3), dtype=np.uint8)
-        rows.append(
-            {
-                "id": f"s{i}",
-                "image": Image.fromarray(image),
-                "prompt": prompt,
-                "answer": answers[i % len(answers)],
-            }
-        )
+        answer = answers[i % len(answers)]
+        rows.append({"id": f"s{i}", "image": Image.fromarray(image), "prompt": prompt, "answer": answer})
     features = {"id": datasets.Value("string"), "image": datasets.Image()}
     features |= dict.fromkeys(("prompt", "answer"), datasets.Value("string"))
     return datasets.Dataset.from_list(rows, features=datasets.Features(features))

@@ -1,15 +1,20 @@
-"""LoRA by scope: which parts of the model are adapted, trained whole, or frozen."""
+"""Adapters: which parts of the model are adapted, trained whole, or frozen; loading and merging."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
+from safetensors import SafetensorError, safe_open
 from transformers import PaliGemmaForConditionalGeneration
 
 from unblind.errors import ModelError, RecipeError
+from unblind.files import read_json
 from unblind.recipe import Scope
 
 # The linear layers of each part, by the names that PaliGemmaForConditionalGeneration gives them.
@@ -28,7 +33,7 @@ FULL_MODULES: dict[str, str] = {
 
 
 def adapt(
-    model: PaliGemmaForConditionalGeneration,
+    model: PaliGemmaForConditionalGeneration | PeftModel,
     scopes: Mapping[str, Scope],
     *,
     rank: int = 16,
@@ -53,8 +58,10 @@ def adapt(
 
     Raises:
         RecipeError: nothing is left to train.
-        ModelError: the model has no such modules.
+        ModelError: the model has no such modules, or has an adapter already.
     """
+    if isinstance(model, PeftModel):
+        raise ModelError("the model has an adapter already; load the base alone, or a merged checkpoint")
     if not {"lora", "full"} & set(scopes.values()):
         raise RecipeError("language, projector and vision are all frozen; set one of them to lora or full")
     lora = [LORA_TARGETS[part] for part, scope in scopes.items() if scope == "lora"]
@@ -73,13 +80,57 @@ def adapt(
         modules_to_save=[name for pattern in full for name in _matching(model, pattern)] or None,
     )
     try:
-        adapted = get_peft_model(model, config)
+        with _quiet():
+            adapted = get_peft_model(model, config)
     except ValueError as error:
         raise ModelError(f"LoRA cannot be put into the model ({error}); check target_modules") from error
     for parameter in adapted.parameters():
         if parameter.requires_grad:  # half-precision weights would swallow small updates
             parameter.data = parameter.data.float()
     return adapted
+
+
+def attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
+    """Put a saved adapter on its base.
+
+    Args:
+        model: the base; changed in place, as peft does.
+        folder: that peft saved, or a run folder of `unblind train`.
+
+    Raises:
+        ModelError: no adapter, broken, or of another base.
+    """
+    if (folder / "adapter" / "adapter_config.json").is_file():
+        folder = folder / "adapter"
+    wanted = ("adapter_config.json", "adapter_model.safetensors")
+    missing = [name for name in wanted if not (folder / name).is_file()]
+    if missing:
+        raise ModelError(
+            f"{folder} is no adapter: {', '.join(missing)} missing; name a folder that peft saved (--adapter)"
+        )
+    base = read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "another model"
+    other = f"the adapter {folder} does not fit this model: it was made for {base}; name its base (--model)"
+    try:
+        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+            saved = set(file.keys())
+        with _quiet():
+            wrapped = PeftModel.from_pretrained(model, folder)
+    except SafetensorError as error:
+        raise ModelError(f"{folder}/adapter_model.safetensors is broken ({error}); copy it again") from error
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        raise ModelError(other) from error
+    if saved != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
+        raise ModelError(other)
+    return wrapped
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without two warnings of peft: one about transformers' names, one about what `attach` checks itself."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
+        yield
 
 
 def trainable_parameters(model: PeftModel) -> int:
@@ -93,7 +144,7 @@ def merge(model: PeftModel) -> PaliGemmaForConditionalGeneration:
         raise ModelError(
             "an adapter is not merged into quantized weights; load the base without --quantization"
         )
-    return model.merge_and_unload()  # type: ignore[no-any-return, operator]
+    return model.merge_and_unload()  # type: ignore[no-any-return]
 
 
 def _matching(model: PaliGemmaForConditionalGeneration, pattern: str) -> list[str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +15,8 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors import SafetensorError, safe_open
+from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import (
     BitsAndBytesConfig,
     PaliGemmaConfig,
@@ -26,7 +24,9 @@ from transformers import (
     PaliGemmaProcessor,
 )
 
+from unblind.adapt import attach
 from unblind.errors import ModelError
+from unblind.files import read_json
 from unblind.recipe import Quantization
 
 TINY = Path(__file__).parent / "tiny" / "checkpoint"
@@ -78,10 +78,11 @@ def load(
     elif name == "tiny" or Path(source).exists() or source.startswith((".", "/", "~")):
         raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
     _check_type(source, name, revision)
+    where: dict[str, Any] = {} if revision is None else {"revision": revision}
     with _loading(name):
-        processor = PaliGemmaProcessor.from_pretrained(source, revision=revision, backend="pil")
-        model = _load_weights(source, revision, kind, place, quantization)
-    wrapped = model if adapter is None else _attach(model, Path(adapter))
+        processor = PaliGemmaProcessor.from_pretrained(source, backend="pil", **where)
+        model = _load_weights(source, kind, place, quantization, **where)
+    wrapped = model if adapter is None else attach(model, Path(adapter))
     return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), place)
 
 
@@ -123,7 +124,7 @@ def _check_files(folder: Path) -> None:
               {"processor_config.json", "preprocessor_config.json"}]  # fmt: skip
     missing = [" or ".join(sorted(either)) for either in wanted if not either & names]
     if index.name in names:
-        missing += sorted(set(_read_json(index).get("weight_map", {}).values()) - names)
+        missing += sorted(set(read_json(index).get("weight_map", {}).values()) - names)
     if missing:
         hint = "; it holds an adapter: name its base here and the folder with --adapter"
         there = ", ".join(sorted(names)[:6]) or "nothing"
@@ -137,16 +138,6 @@ def _check_files(folder: Path) -> None:
         )
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as JSON; copy or download the folder again") from error
-    if not isinstance(found, dict):
-        raise ModelError(f"{path} is not what its name says; copy or download the folder again")
-    return found
-
-
 def _check_type(source: str, name: str, revision: str | None) -> None:
     with _loading(name):
         config, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
@@ -157,17 +148,17 @@ def _check_type(source: str, name: str, revision: str | None) -> None:
 
 def _load_weights(
     source: str,
-    revision: str | None,
     dtype: torch.dtype,
     device: torch.device,
     quantization: Quantization | None,
+    **options: Any,
 ) -> PaliGemmaForConditionalGeneration:
-    options: dict[str, Any] = {}
     if quantization is not None:
-        options = {"quantization_config": _bitsandbytes(quantization, dtype), "device_map": {"": device}}
-    model, info = PaliGemmaForConditionalGeneration.from_pretrained(
-        source, revision=revision, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+        options |= {"quantization_config": _bitsandbytes(quantization, dtype), "device_map": {"": device}}
+    found: Any = PaliGemmaForConditionalGeneration.from_pretrained(
+        source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
     )
+    model, info = found
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(
@@ -185,52 +176,24 @@ def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndByte
     except ImportError as error:
         raise ModelError("quantization needs bitsandbytes; run `pip install unblind[gpu]`") from error
     if quantization == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=NOT_QUANTIZED)
-    if quantization != "nf4":
+        options: dict[str, Any] = {"load_in_8bit": True}
+    elif quantization == "nf4":
+        options = {
+            "load_in_4bit": True,
+            "bnb_4bit_quant_type": "nf4",
+            "bnb_4bit_use_double_quant": True,
+            "bnb_4bit_compute_dtype": dtype,
+        }
+    else:
         raise ModelError(f"unknown quantization {quantization}; choose nf4 or int8 (--quantization)")
-    return BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=dtype,
-        llm_int8_skip_modules=NOT_QUANTIZED,
-    )
+    return BitsAndBytesConfig(**options, llm_int8_skip_modules=NOT_QUANTIZED)  # type: ignore[no-untyped-call]
 
 
 def _keep_gradients(model: PaliGemmaForConditionalGeneration) -> None:
     """On CPUs with AVX512_BF16 bitsandbytes repacks 4-bit weights in evaluation; gradients are lost then."""
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
-            module.support_avx512bf16_for_cpu = False
-
-
-def _attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
-    if (folder / "adapter" / "adapter_config.json").is_file():
-        folder = folder / "adapter"
-    missing = [
-        name for name in ("adapter_config.json", "adapter_model.safetensors") if not (folder / name).is_file()
-    ]
-    if missing:
-        raise ModelError(
-            f"{folder} is no adapter: {', '.join(missing)} missing; name a folder that peft saved (--adapter)"
-        )
-    base = _read_json(folder / "adapter_config.json").get("base_model_name_or_path") or "another model"
-    other = ModelError(
-        f"the adapter {folder} does not fit this model: it was made for {base}; name its base (--model)"
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found missing adapter keys")  # checked below, by name
-            wrapped = PeftModel.from_pretrained(model, folder)
-        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-            saved = set(file.keys())
-    except SafetensorError as error:
-        raise ModelError(f"{folder}/adapter_model.safetensors is broken ({error}); copy it again") from error
-    except (RuntimeError, ValueError, TypeError, KeyError) as error:
-        raise other from error
-    if saved != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
-        raise other
-    return wrapped
+            module.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
 
 
 @contextmanager

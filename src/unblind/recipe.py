@@ -136,11 +136,11 @@ class PretrainOptions:
     """
 
     see_steps: int = 2000
-    read_steps: int = 1700
+    read_steps: int = 1200
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
-    frozen: float = 0.5
+    frozen: float = 0.6
     tower_lr: float = 0.3
     seed: int = 0
     save_every: int = 200

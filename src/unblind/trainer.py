@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import datasets
+import numpy as np
 import torch
 from peft import PeftModel
 from transformers import (
@@ -23,7 +24,7 @@ from transformers import (
 from transformers.trainer_utils import EvalPrediction
 
 from unblind.collate import Collator, check_mask, letter_tokens
-from unblind.errors import ModelError
+from unblind.errors import ModelError, RecipeError
 from unblind.model import Loaded
 from unblind.recipe import TrainOptions
 from unblind.words import LETTERS
@@ -54,7 +55,7 @@ class AnswerTrainer(Trainer):
         The prefix does not see the answer, so that these logits are those of a prefill without it; and greedy
         decoding gives an answer exactly if each of its tokens is the likeliest after those before it.
         """
-        inputs = self._prepare_inputs(inputs)
+        inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
             loss, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
         hits = outputs.logits.argmax(-1) == inputs["shift_labels"]
@@ -182,8 +183,8 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         optim=options.optimizer,
-        gradient_checkpointing=options.gradient_checkpointing,
-        gradient_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
+        activation_checkpointing=options.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         seed=options.seed,
         logging_steps=options.log_every,
         eval_strategy="steps" if watched else "no",
@@ -215,5 +216,5 @@ def _letters(loaded: Loaded, *sets: datasets.Dataset | None) -> list[int] | None
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:
-    restricted, exact = results.predictions.mean(axis=0)
+    restricted, exact = np.asarray(results.predictions).mean(axis=0)
     return {"accuracy": float(restricted), "exact": float(exact)}

@@ -1,0 +1,94 @@
+"""Restricted and free answers against a plain reference, and what is written."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import small_model
+from unblind.collate import Collator, letter_tokens
+from unblind.errors import DatasetError
+from unblind.evaluate import evaluate, evaluate_to
+from unblind.words import LETTERS
+
+MIXED = small_model.samples(7).map(lambda row, i: {"prompt": "Dark?" + "!" * i}, with_indices=True)
+
+
+@pytest.fixture(scope="module")
+def predictions() -> pa.Table:
+    return evaluate(small_model.loaded(), MIXED, batch_size=3, max_new_tokens=5)
+
+
+def test_the_columns(predictions: pa.Table) -> None:
+    assert predictions.column_names == ["id", "answer", "free", "restricted", "probability", "top5", "prompt"]
+    assert predictions["id"].to_pylist() == [f"s{i}" for i in range(7)]
+
+
+@torch.no_grad()
+def test_restricted_answers_are_the_best_letters(predictions: pa.Table) -> None:
+    model, processor = small_model.model(), small_model.processor()
+    for row, found in zip(MIXED, predictions.to_pylist(), strict=True):
+        inputs = Collator(processor, answers=False)([row])
+        share = model(**inputs).logits[0, -1, letter_tokens(processor)].softmax(-1)
+        assert found["restricted"] == LETTERS[int(share.argmax())]
+        assert found["probability"] == pytest.approx(float(share.max()), abs=1e-5)
+        top = json.loads(found["top5"])
+        assert top[0] == [found["restricted"], found["probability"]]
+        assert [letter for letter, _ in top] == [LETTERS[i] for i in share.topk(5).indices]
+
+
+@torch.no_grad()
+def test_free_answers_are_those_of_generate(predictions: pa.Table) -> None:
+    model, processor = small_model.model(), small_model.processor()
+    for row, found in zip(MIXED, predictions["free"].to_pylist(), strict=True):
+        inputs = Collator(processor, answers=False)([row])
+        out = model.generate(**inputs, max_new_tokens=5, do_sample=False)
+        new = out[0, inputs["input_ids"].shape[1] :]
+        assert found == processor.tokenizer.decode(new, skip_special_tokens=True).strip()
+
+
+def test_without_free_answers() -> None:
+    assert evaluate(small_model.loaded(), MIXED, free=False)["free"].to_pylist() == [None] * 7
+
+
+def test_longer_answers_have_no_restricted_ones() -> None:
+    table = evaluate(small_model.loaded(), MIXED.map(lambda _: {"answer": "dark"}), max_new_tokens=2)
+    assert table["restricted"].to_pylist() == [None] * 7
+    assert all(isinstance(text, str) for text in table["free"].to_pylist())
+
+
+def test_the_prompt_can_be_replaced() -> None:
+    with_other = evaluate(small_model.loaded(), MIXED, prompt="read", free=False)
+    own = evaluate(small_model.loaded(), MIXED.map(lambda _: {"prompt": "Read the word."}), free=False)
+    assert with_other["probability"].to_pylist() == own["probability"].to_pylist()
+
+
+def test_a_dataset_without_ids_gets_row_numbers() -> None:
+    table = evaluate(small_model.loaded(), MIXED.remove_columns("id"), free=False)
+    assert table["id"].to_pylist() == [str(i) for i in range(7)]
+
+
+def test_what_is_written(tmp_path: Path) -> None:
+    metrics = evaluate_to(tmp_path / "out", small_model.loaded(), MIXED, data="mixed", batch_size=4)
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text()) == metrics
+    wanted = "n accuracy by base_rates model adapter data seconds images_per_second versions"
+    assert set(wanted.split()) <= set(metrics)
+    assert (metrics["n"], metrics["model"], metrics["data"]) == (7, "small", "mixed")
+    written = pq.read_table(tmp_path / "out" / "predictions.parquet")
+    assert written.num_rows == 7
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "metrics.json",
+        "predictions.parquet",
+    ]
+
+
+def test_a_broken_image_is_named() -> None:
+    import datasets
+
+    rows = MIXED.cast_column("image", datasets.Image(decode=False))
+    broken = rows.map(lambda row: {"image": {"bytes": row["image"]["bytes"][:60], "path": None}})
+    with pytest.raises(DatasetError, match="row s0"):
+        evaluate(small_model.loaded(), broken)
