@@ -43,7 +43,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small dataset, made by the command."""
     out = tmp_path_factory.mktemp("data") / "circles"
     with pytest.raises(SystemExit) as stopped:
-        main(["generate", "--out", str(out), *"--train 64 --validation 16 --test 24 --workers 1".split()])
+        sizes = "--train 64 --validation 16 --test 24 --workers 1"
+        main(["generate", "--out", str(out), *sizes.split()])
     assert stopped.value.code == 0
     return out
 

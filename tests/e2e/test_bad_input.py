@@ -1,4 +1,4 @@
-"""What a user gets wrong: one line that says what, where and the next step, exit code 2, nothing half-written."""
+"""What a user gets wrong: one line with what, where and the next step; exit code 2; nothing half-written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from e2e.conftest import Done, Run
 
-SMALL = "--train 8 --validation 4 --test 4 --workers 1".split()
+SMALL = ["--train", "8", "--validation", "4", "--test", "4", "--workers", "1"]
 
 
 def assert_refused(done: Done, *says: str) -> None:

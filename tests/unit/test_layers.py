@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "unblind"
+LIGHT = ("words", "fonts", "scene", "draw", "scoring", "report", "prompts", "recipe", "cli")
 HEAVY = ("torch", "transformers", "peft", "datasets")
 
 
@@ -20,7 +21,7 @@ def loaded_after(statement: str) -> set[str]:
     return set(done.stdout.split("\n")[-2].split())
 
 
-@pytest.mark.parametrize("name", ["words", "fonts", "scene", "draw", "scoring", "report", "prompts", "recipe", "cli"])
+@pytest.mark.parametrize("name", LIGHT)
 def test_what_needs_no_model_imports_no_torch(name: str) -> None:
     assert not loaded_after(f"import unblind.{name}").intersection(HEAVY)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import json
+from json import dumps
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from unblind.errors import DatasetError
 
@@ -13,7 +16,7 @@ def predict(
     model: str = "tiny",
     adapter: Path | None = None,
     prompt: str = "circled",
-    json_lines: bool = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
@@ -27,7 +30,7 @@ def predict(
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         adapter: an adapter's folder, or a run folder of `unblind train`; without one the model is blind.
         prompt: the question: circled, highlighted, circled-braces, highlighted-braces, read, or a text.
-        json_lines: print one JSON object an image, with the five likeliest letters.
+        json: print one JSON object an image, with the five likeliest letters.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
@@ -43,8 +46,8 @@ def predict(
     loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
     for path, picture in zip(images, pictures, strict=True):
         (found,) = answer(loaded, [{"image": picture, "prompt": prompt_text(prompt)}])
-        if json_lines:
+        if json:
             row = {"image": str(path), "letter": found.restricted, "probability": found.probability}
-            print(json.dumps(row | {"free": found.free, "top5": found.top}))
+            print(dumps(row | {"free": found.free, "top5": found.top}))
         else:
             print(f"{path}: {found.restricted} ({found.probability:.1%}); says {found.free!r}")

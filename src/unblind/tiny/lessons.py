@@ -25,7 +25,7 @@ SLOTS = 2 * GRID  # a row of patches is read in half patches: narrow letters sha
 BLANK, MAX_LENGTH = 0, 20
 IGNORE = -100
 READ = "Read the word."
-_READ_PROMPTS = (READ, READ, "What does the text say?", "Spell the word.")
+_READ_PROMPTS = (READ, READ, "Spell the word.")
 
 # Lessons keep only the middle rows of patches that hold the text: (rows, share of the lessons).
 _WINDOWS = ((4, 0.45), (6, 0.32), (8, 0.13), (GRID, 0.10))

@@ -1,0 +1,38 @@
+"""Draw docs/images/samples.png, the picture in the README: held-out words in held-out fonts.
+
+python docs/samples.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from unblind.draw import draw
+from unblind.fonts import find_fonts
+from unblind.scene import SceneOptions, sample_scene
+from unblind.words import load_words
+
+COLUMNS, ROWS, SIZE, GAP = 4, 3, 448, 12
+
+
+def main() -> None:
+    """Crop each sample to its middle and set them in a grid."""
+    fonts, words = find_fonts(), load_words()
+    options = SceneOptions(image_size=SIZE, padding=(15, 60))
+    strip = SIZE * 2 // 5
+    sheet = Image.new("RGB", (COLUMNS * (SIZE + GAP) - GAP, ROWS * (strip + GAP) - GAP), "#d0d7de")
+    for i in range(COLUMNS * ROWS):
+        scene = sample_scene(1, "test", i, words, fonts, options)
+        image = draw(scene, fonts.get(scene.font.digest))
+        middle = Image.fromarray(np.ascontiguousarray(image[(SIZE - strip) // 2 : (SIZE + strip) // 2]))
+        sheet.paste(middle, (i % COLUMNS * (SIZE + GAP), i // COLUMNS * (strip + GAP)))
+    sheet.resize((sheet.width // 2, sheet.height // 2), Image.Resampling.LANCZOS).save(
+        Path(__file__).parent / "images" / "samples.png", optimize=True
+    )
+
+
+if __name__ == "__main__":
+    main()

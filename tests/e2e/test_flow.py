@@ -1,0 +1,162 @@
+"""The main job through the command line, at a small size, and what others can do with what it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from e2e.conftest import Run
+from unblind.cli import COMMANDS
+
+BENCHMARK = Path(__file__).parents[3] / "shared" / "blindtest" / "acknowledgement.parquet"
+
+
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A quickstart of 96 images, through the console script."""
+    out = tmp_path_factory.mktemp("flow") / "quickstart"
+    command = [str(Path(sys.executable).parent / "unblind"), "quickstart", "--out", str(out)]
+    sizes = ["--train", "96", "--validation", "16", "--test", "40"]
+    done = subprocess.run([*command, *sizes], capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert "blind" in done.stdout and "after fine-tuning" in done.stdout and "report.html" in done.stdout
+    return out
+
+
+def test_quickstart_leaves_what_the_contract_says(quickstart: Path) -> None:
+    metrics = json.loads((quickstart / "metrics.json").read_text())
+    assert set(metrics) == {"blind", "after", "train"}
+    assert set(metrics["train"]) == {"samples", "seconds", "samples_per_second", "trainable_parameters"}
+    assert metrics["train"]["samples"] == 96
+    for run in ("blind", "after"):
+        assert metrics[run] == json.loads((quickstart / run / "metrics.json").read_text())
+        assert metrics[run]["n"] == 40
+        value = metrics[run]["accuracy"]["restricted"]
+        assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
+        assert {"length", "position", "font", "letter"} <= set(metrics[run]["by"])
+        assert set(metrics[run]["base_rates"]) == {"chance", "first_letter", "most_frequent_letter"}
+        table = pq.read_table(quickstart / run / "predictions.parquet")
+        assert {"id", "answer", "free", "restricted", "probability", "top5"} <= set(table.column_names)
+        hits = sum(
+            a == r for a, r in zip(table["answer"].to_pylist(), table["restricted"].to_pylist(), strict=True)
+        )
+        assert value["value"] == pytest.approx(hits / 40)
+    page = (quickstart / "report.html").read_text()
+    assert len(page) < 4_000_000 and "<svg" in page
+
+
+def test_the_blind_model_is_no_better_than_the_issue_allows(quickstart: Path) -> None:
+    blind = json.loads((quickstart / "metrics.json").read_text())["blind"]["accuracy"]["restricted"]
+    assert blind["low"] <= 0.20
+
+
+def test_quickstart_again_changes_nothing(quickstart: Path, unblind: Run) -> None:
+    before = {path: path.read_bytes() for path in quickstart.rglob("*.parquet")}
+    adapter = (quickstart / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
+    assert (
+        unblind("quickstart", "--out", quickstart, "--train", 96, "--validation", 16, "--test", 40).code == 0
+    )
+    assert before == {path: path.read_bytes() for path in quickstart.rglob("*.parquet")}
+    assert adapter == (quickstart / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
+
+
+def test_datasets_alone_loads_the_data(quickstart: Path, tmp_path: Path) -> None:
+    code = """
+import sys, datasets
+loaded = datasets.load_dataset(sys.argv[1], cache_dir=sys.argv[2])
+row = loaded["test"][0]
+assert {name: len(part) for name, part in loaded.items()} == {"train": 96, "validation": 16, "test": 40}
+assert row["image"].size == (224, 224) and row["word"][row["index"]] == row["letter"] == row["answer"], row
+"""
+    subprocess.run([sys.executable, "-c", code, quickstart / "data", tmp_path], check=True, timeout=120)
+
+
+def test_transformers_and_peft_alone_load_base_and_adapter(quickstart: Path) -> None:
+    code = """
+import sys, torch, peft
+from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
+base, adapter = sys.argv[1:]
+model = PaliGemmaForConditionalGeneration.from_pretrained(base, dtype=torch.float32)
+processor = PaliGemmaProcessor.from_pretrained(base, backend="pil")
+assert model.config.model_type == "paligemma" and model.config.text_config.model_type == "gemma2"
+assert processor.image_seq_length == 256
+assert all(len(processor.tokenizer(c, add_special_tokens=False).input_ids) == 1 for c in "azAZ")
+model = peft.PeftModel.from_pretrained(model, adapter)
+assert any("lora" in name for name, _ in model.named_parameters())
+"""
+    import unblind.model
+
+    arguments = [unblind.model.TINY, quickstart / "train" / "adapter"]
+    subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
+
+
+def test_predict_says_what_evaluate_says(quickstart: Path, unblind: Run, tmp_path: Path) -> None:
+    rows = pq.read_table(quickstart / "data" / "data" / "test-00000-of-00001.parquet").slice(0, 3).to_pylist()
+    for row in rows:
+        (tmp_path / f"{row['id']}.png").write_bytes(row["image"]["bytes"])
+    files = [tmp_path / f"{row['id']}.png" for row in rows]
+    done = unblind("predict", *files, "--adapter", quickstart / "train", "--json")
+    assert done.code == 0, done.err
+    said = [json.loads(line) for line in done.out.splitlines()]
+    written = pq.read_table(quickstart / "after" / "predictions.parquet").slice(0, 3).to_pylist()
+    for one, other in zip(said, written, strict=True):
+        assert (one["letter"], one["free"]) == (other["restricted"], other["free"])
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)
+
+
+def test_evaluate_reads_the_benchmark(quickstart: Path, unblind: Run, tmp_path: Path) -> None:
+    if not BENCHMARK.exists():
+        pytest.skip("the benchmark's images are not beside the repository (../shared/blindtest)")
+    arguments = [
+        "--adapter",
+        quickstart / "train",
+        "--data",
+        BENCHMARK,
+        "--limit",
+        24,
+        "--out",
+        tmp_path / "e",
+    ]
+    done = unblind("evaluate", *arguments)
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
+    assert metrics["n"] == 24 and set(metrics["by"]) >= {"length", "position", "font", "letter"}
+    assert "Acknowledgement" in pq.read_table(tmp_path / "e" / "predictions.parquet")["word"].to_pylist()
+
+
+def test_train_takes_recipe_and_flags_and_flags_win(unblind: Run, dataset: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "rank: 4\nmax_steps: 2\nbatch_size: 4\nvision: frozen\neval_every: 0\nlearning_rate: 1e-3\n"
+    )
+    done = unblind("train", "--recipe", recipe, "--data", dataset, "--out", tmp_path / "run", "--rank", 2)
+    assert done.code == 0, done.err
+    import yaml
+
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["rank"], config["max_steps"], config["vision"], config["learning_rate"]) == (
+        2,
+        2,
+        "frozen",
+        1e-3,
+    )
+    again = unblind("train", "--recipe", recipe, "--data", dataset, "--out", tmp_path / "run", "--rank", 2)
+    assert again.code == 2 and "--resume" in again.err
+
+
+def test_fonts_and_doctor(unblind: Run) -> None:
+    done = unblind("fonts", "--left-out")
+    assert done.code == 0 and "Source Serif Pro" in done.out and "cmsy10.ttf" in done.out
+    done = unblind("doctor")
+    assert done.code == 0 and "torch" in done.out and "quickstart" in done.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(unblind: Run, command: str) -> None:
+    done = unblind(command, "--help")
+    assert done.code == 0 and "Usage: unblind" in done.out
