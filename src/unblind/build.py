@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from unblind.card import dataset_card
 from unblind.draw import draw
-from unblind.errors import RecipeError, WordsError
+from unblind.errors import RecipeError, SceneError, WordsError
 from unblind.fonts import Font, FontLibrary, find_fonts
 from unblind.images import encode_png
 from unblind.layouts import (
@@ -236,7 +236,7 @@ def _grid(maker: Maker, split: Split, start: int, stop: int) -> Iterator[Scene]:
 
 
 def _grid_words(maker: Maker, split: Split) -> Iterator[tuple[str, Font]]:
-    """Words in random order, each in a random font; no pair twice.
+    """Words in random order, each in a random font; no pair twice, and none that leaves the image.
 
     Raises:
         WordsError: there are no more.
@@ -248,14 +248,23 @@ def _grid_words(maker: Maker, split: Split) -> Iterator[tuple[str, Font]]:
     while tries < 10_000:
         tries += 1
         pair = maker.words.sample(rng, split), fonts[int(rng.integers(len(fonts)))]
-        if pair not in seen:
-            seen.add(pair)
-            tries = 0
-            yield pair
+        if pair in seen or not _fits_grid(*pair):
+            continue
+        seen.add(pair)
+        tries = 0
+        yield pair
     raise WordsError(
         f"'{maker.options.words}' has too few words for that many {split} images;"
         " use a longer list (--words), or ask for fewer"
     )
+
+
+def _fits_grid(word: str, font: Font) -> bool:
+    """Whether the tightest cells fit; an oblique bold font's first or last ellipse may not."""
+    try:
+        return bool(list(grid_scenes([word], [font], paddings=(25,), line_widths=(6,))))
+    except SceneError:
+        return False
 
 
 def _settings(maker: Maker) -> dict[str, Any]:

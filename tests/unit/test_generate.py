@@ -2,6 +2,7 @@
 
 import csv
 import gc
+import itertools
 import os
 import signal
 import subprocess
@@ -18,10 +19,10 @@ import pytest
 from unblind import build
 from unblind.build import GenerateOptions, generate
 from unblind.dataset import read, redraw
-from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, WordsError
-from unblind.fonts import find_fonts, split_of_family
-from unblind.scene import Scene, SceneOptions
-from unblind.words import split_of
+from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, SceneError, WordsError
+from unblind.fonts import FontLibrary, find_fonts, split_of_family
+from unblind.scene import Scene, SceneOptions, grid_scenes
+from unblind.words import SPLITS, split_of
 
 OPTIONS = GenerateOptions(train=25, validation=7, test=6, words="random", scene=SceneOptions(image_size=64))
 WHOLE = GenerateOptions(train=1_000, validation=0, test=0, words="random", scene=SceneOptions(image_size=128))
@@ -315,6 +316,22 @@ def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         }
         assert by_word[word, _] == full
     assert rows["ambiguous"][:] == [scene.ambiguous for scene in scenes]
+
+
+def test_the_grid_passes_over_words_that_leave_the_image():
+    options = GenerateOptions(preset="notebook")
+    fonts = FontLibrary(
+        tuple(f for f in find_fonts().fonts if (f.family, f.style) == ("DejaVu Serif", "Bold Italic"))
+    )
+    maker = build.Maker(Path(), options, build.load_words("webster"), fonts, build.parquet_schema())
+    split = split_of_family("DejaVu Serif")
+    tightest = {"paddings": (25,), "line_widths": (6,)}
+    rng = np.random.default_rng((0, SPLITS.index(split)))
+    drawn = [maker.words.sample(rng, split) for _ in range(1_000)]
+    with pytest.raises(SceneError):
+        list(grid_scenes(drawn, fonts.fonts, **tightest))
+    kept = [word for word, _ in itertools.islice(build._grid_words(maker, split), 200)]
+    assert list(grid_scenes(kept, fonts.fonts))
 
 
 def test_the_grid_says_when_words_run_out(tmp_path: Path):
