@@ -63,7 +63,9 @@ def model(width: int = WIDTH, layers: int = 2, seed: int = 0) -> PaliGemmaForCon
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return PaliGemmaForConditionalGeneration(config).eval()
+        made = PaliGemmaForConditionalGeneration(config).eval()
+        made.model.language_model.embed_tokens.weight.data.normal_()  # tied to the head: gives logits range
+        return made
 
 
 def loaded(seed: int = 0) -> Loaded:

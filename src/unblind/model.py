@@ -32,7 +32,7 @@ from unblind.recipe import Quantization
 TINY = Path(__file__).parent / "tiny" / "checkpoint"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # NF4 and int8 would also take the tower, the projector and the head, where they cost most and save least.
-NOT_QUANTIZED = ["vision_tower", "multi_modal_projector", "lm_head"]
+NOT_QUANTIZED = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
 
 
 @dataclass

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,8 @@ def fit(
         checkpoint = _checkpoint_to_resume(options)
         write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
         write_json(options.out / "versions.json", versions())
+        if loaded.device.type == "cpu":
+            _keep_freed_memory()
         set_seed(options.seed)
         model = adapt(
             loaded.model,
@@ -110,6 +114,16 @@ def newest_checkpoint(folder: Path) -> Path | None:
             continue
         return path
     return None
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc reuse big blocks: to fetch each anew from the kernel costs a fifth of a CPU step."""
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(-4, 0)  # M_MMAP_MAX: no block from mmap
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap's end is kept
 
 
 def _check_names(options: TrainOptions) -> None:
@@ -165,7 +179,7 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         "seconds": seconds,
         "samples_per_second": round(samples / training_seconds, 3),
         "trainable_parameters": trainable_parameters(model),
-        "best_accuracy": trainer.state.best_metric,
+        "best_accuracy": max((row["eval_accuracy"] for row in rows if "eval_accuracy" in row), default=None),
     }
     write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)

@@ -55,7 +55,7 @@ def rows(result: TrainResult) -> list[dict]:
 
 
 def test_a_task_is_learnt_and_the_run_folder_tells_how(tmp_path: Path) -> None:
-    told = options(tmp_path / "run", max_steps=60, eval_every=20, learning_rate=2e-2, dropout=0.0)
+    told = options(tmp_path / "run", max_steps=60, eval_every=20, language="full", dropout=0.0)
     result = run(told)
     log = rows(result)
     losses = [row["loss"] for row in log if "loss" in row]
@@ -70,13 +70,13 @@ def test_a_task_is_learnt_and_the_run_folder_tells_how(tmp_path: Path) -> None:
     assert result.metrics["samples_per_second"] > 0
     assert result.metrics["trainable_parameters"] > 0
     assert json.loads((result.out / "metrics.json").read_text()) == result.metrics
-    assert yaml.safe_load((result.out / "config.yaml").read_text())["learning_rate"] == 2e-2
+    assert yaml.safe_load((result.out / "config.yaml").read_text())["learning_rate"] == 1e-2
     assert "torch" in json.loads((result.out / "versions.json").read_text())
 
     base = small_model.checkpoint(tmp_path / "base")
     after = evaluate(load(str(base), adapter=result.out), small_model.samples(10, seed=2))
-    assert after["restricted"] == after["answer"]
-    assert after["free"] == after["answer"]
+    assert after["restricted"].to_pylist() == after["answer"].to_pylist()
+    assert after["free"].to_pylist() == after["answer"].to_pylist()
 
 
 def test_the_same_seed_gives_the_same_bytes_and_a_resumed_run_too(tmp_path: Path) -> None:
@@ -142,15 +142,16 @@ def test_early_stopping_and_the_best_checkpoint(tmp_path: Path) -> None:
     told = options(tmp_path / "run", max_steps=40, learning_rate=1e-9, early_stopping=2)
     result = run(told)
     evaluations = [row for row in rows(result) if "eval_accuracy" in row]
-    assert [row["step"] for row in evaluations] == [2, 4, 6]  # the first is the best; two more bring nothing
-    best = load_file(told.out / "checkpoints" / "checkpoint-2" / "adapter_model.safetensors")
+    assert [row["step"] for row in evaluations] == [2, 4, 6]  # two more brought nothing
+    surest = max(evaluations, key=lambda row: row["eval_selection"])["step"]
+    best = load_file(told.out / "checkpoints" / f"checkpoint-{surest}" / "adapter_model.safetensors")
     kept = load_file(result.adapter / "adapter_model.safetensors")
     assert all(torch.equal(best[name], kept[name]) for name in kept)
 
 
 def test_answers_of_several_letters_are_scored_exactly(tmp_path: Path) -> None:
     training = small_model.samples(48).map(lambda row: {"answer": {"A": "dark", "b": "light"}[row["answer"]]})
-    told = options(tmp_path / "run", max_steps=60, eval_every=60, learning_rate=2e-2)
+    told = options(tmp_path / "run", max_steps=60, eval_every=60, language="full", dropout=0.0)
     result = fit(small_model.loaded(), training, training.select(range(8)), told)
     last = next(row for row in reversed(rows(result)) if "eval_accuracy" in row)
     assert last["eval_accuracy"] == last["eval_exact"] == 1.0
@@ -177,6 +178,20 @@ def test_train_reads_a_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scope", ["frozen", "full"])
 def test_scopes_train(tmp_path: Path, scope: str) -> None:
     run(options(tmp_path / "run", max_steps=2, vision=scope, projector=scope, gradient_checkpointing=True))
+
+
+@pytest.mark.parametrize("quantization", ["nf4", "int8"])
+def test_a_quantized_base_trains(tmp_path: Path, quantization: str) -> None:
+    pytest.importorskip("bitsandbytes")
+    base = load(str(small_model.checkpoint(tmp_path / "base")), quantization=quantization, device="cpu")
+    layer = base.model.model.language_model.layers[0].mlp.up_proj
+    assert type(layer).__name__ in ("Linear4bit", "Linear8bitLt")
+    assert type(base.model.model.multi_modal_projector.linear) is torch.nn.Linear
+    evaluate(base, small_model.samples(4))  # an evaluation must not cost the gradients that come after it
+    told = options(tmp_path / "run", vision="frozen", projector="frozen", dropout=0.0)
+    result = fit(base, small_model.samples(16), small_model.samples(4), told)
+    losses = [row["loss"] for row in rows(result) if "loss" in row]
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.parametrize("missing", ["image", "answer"])
