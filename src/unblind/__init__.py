@@ -1,1 +1,55 @@
-"""Unblind: cure a vision-language model of a known blindness."""
+"""Unblind: cure a vision-language model of a known blindness.
+
+The flow: words and fonts -> scene -> draw -> dataset -> train -> evaluate -> report. Names are imported when
+they are first used, so that `import unblind` is quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from unblind.generation import GenerateOptions, generate
+    from unblind.dataset import read, redraw
+    from unblind.errors import UnblindError
+    from unblind.evaluation import evaluate
+    from unblind.model import load
+    from unblind.recipe import TrainOptions
+    from unblind.report import write_report
+    from unblind.scoring import score
+    from unblind.training import train
+
+__all__ = [
+    "GenerateOptions",
+    "TrainOptions",
+    "UnblindError",
+    "evaluate",
+    "generate",
+    "load",
+    "read",
+    "redraw",
+    "score",
+    "train",
+    "write_report",
+]
+
+_HOMES = {
+    "GenerateOptions": "generation",
+    "TrainOptions": "recipe",
+    "UnblindError": "errors",
+    "generate": "generation",
+    "read": "dataset",
+    "redraw": "dataset",
+    "load": "model",
+    "write_report": "report",
+    "evaluate": "evaluation",
+    "score": "scoring",
+    "train": "training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'unblind' has no attribute {name!r}")
+    return getattr(import_module(f"unblind.{_HOMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""Reading datasets, ours and others', and drawing a row again. `generate`, which makes them, is in build."""
+"""Reading datasets, ours and others', and drawing a row again. `generate`, which makes them, is in generation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unblind.build import GenerateOptions, generate
+from unblind.generation import GenerateOptions, generate
 from unblind.draw import draw
 from unblind.errors import DatasetError, SceneError
 from unblind.fonts import FontLibrary, find_fonts

@@ -112,28 +112,31 @@ def load_words(source: str = "webster", *, min_length: int = 5, max_length: int 
         if max_length < 4:  # 52 strings of one letter cannot be told apart by case-blind splits
             raise WordsError("random strings need --max-length of at least 4, to keep the splits apart")
         return RandomStrings(min_length, max_length)
-    words = _webster() if source == "webster" else _nltk() if source == "nltk" else _read_file(Path(source))
-    kept = [word for word in words if min_length <= len(word) <= max_length]
+    if source == "webster":
+        return _webster(min_length, max_length)
+    words = _nltk() if source == "nltk" else _read_file(Path(source))
+    return _part(source, words, min_length, max_length)
+
+
+@lru_cache(maxsize=4)
+def _webster(min_length: int, max_length: int) -> WordList:
+    from english_words import get_english_words_set
+
+    words = (word for word in get_english_words_set(["web2"]) if _is_plain(word))
+    return _part("webster", words, min_length, max_length)
+
+
+def _part(source: str, words: Iterable[str], min_length: int, max_length: int) -> WordList:
+    kept = {word for word in words if min_length <= len(word) <= max_length}
     if not kept:
         raise WordsError(
             f"'{source}' has no word of {min_length} to {max_length} letters;"
             " change --min-length and --max-length, or the list (--words)"
         )
-    return _part(source, kept)
-
-
-def _part(name: str, words: Iterable[str]) -> WordList:
     by_split: dict[Split, list[str]] = {split: [] for split in SPLITS}
-    for word in sorted(set(words)):
+    for word in sorted(kept):
         by_split[split_of(word)].append(word)
-    return WordList(name, {split: tuple(found) for split, found in by_split.items()})
-
-
-@lru_cache(maxsize=1)
-def _webster() -> tuple[str, ...]:
-    from english_words import get_english_words_set
-
-    return tuple(word for word in get_english_words_set(["web2"]) if _is_plain(word))
+    return WordList(source, {split: tuple(found) for split, found in by_split.items()})
 
 
 def _nltk() -> list[str]:

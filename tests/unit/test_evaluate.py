@@ -11,7 +11,7 @@ import torch
 import small_model
 from unblind.collate import Collator, letter_tokens
 from unblind.errors import DatasetError
-from unblind.evaluate import evaluate, evaluate_to
+from unblind.evaluation import evaluate, evaluate_to
 from unblind.words import LETTERS
 
 MIXED = small_model.samples(7).map(lambda row, i: {"prompt": "Dark?" + "!" * i}, with_indices=True)

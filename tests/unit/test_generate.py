@@ -16,8 +16,8 @@ import datasets
 import numpy as np
 import pytest
 
-from unblind import build
-from unblind.build import GenerateOptions, generate
+from unblind import generation
+from unblind.generation import GenerateOptions, generate
 from unblind.dataset import read, redraw
 from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, SceneError, WordsError
 from unblind.fonts import FontLibrary, find_fonts, split_of_family
@@ -29,21 +29,21 @@ WHOLE = GenerateOptions(train=1_000, validation=0, test=0, words="random", scene
 COMMAND = """
 import sys
 from pathlib import Path
-from unblind import build
+from unblind import generation
 from unblind.scene import SceneOptions
-build.SHARD_ROWS = 100
+generation.SHARD_ROWS = 100
 if __name__ == "__main__":
     scene = SceneOptions(image_size=128)
-    options = build.GenerateOptions(
+    options = generation.GenerateOptions(
         train=1_000, validation=0, test=0, words="random", layout=sys.argv[2], scene=scene
     )
-    build.generate(Path(sys.argv[1]), options, workers=2)
+    generation.generate(Path(sys.argv[1]), options, workers=2)
 """
 
 
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build, "SHARD_ROWS", 10)
+    monkeypatch.setattr(generation, "SHARD_ROWS", 10)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -88,7 +88,7 @@ def test_datasets_alone_loads_it(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
     assert not caplog.records, "such as: the card is malformed"
     assert {split: len(part) for split, part in loaded.items()} == {"train": 25, "validation": 7, "test": 6}
-    assert list(loaded["train"].features) == list(build.COLUMNS)
+    assert list(loaded["train"].features) == list(generation.COLUMNS)
     row = loaded["test"][0]
     assert row["image"].size == (64, 64)
     assert row["answer"] == row["letter"] == row["word"][row["index"]]
@@ -201,7 +201,7 @@ def test_a_killed_run_is_completed(tmp_path: Path, layout: str, monkeypatch: pyt
     subprocess.run(arguments, check=True, capture_output=True)
     now = times(tmp_path / "killed")
     assert all(now[path] == when for path, when in finished.items())
-    monkeypatch.setattr(build, "SHARD_ROWS", 100)
+    monkeypatch.setattr(generation, "SHARD_ROWS", 100)
     generate(tmp_path / "whole", replace(WHOLE, layout=layout), workers=1)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
@@ -298,7 +298,7 @@ def test_the_prompt_that_leaks_the_word(tmp_path: Path, prompt: str):
 
 
 def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(build, "SHARD_ROWS", 150)
+    monkeypatch.setattr(generation, "SHARD_ROWS", 150)
     options = GenerateOptions(train=0, validation=0, test=400, preset="notebook")
     generate(tmp_path, options, workers=2)
     rows = read(tmp_path)
@@ -323,14 +323,14 @@ def test_the_grid_passes_over_words_that_leave_the_image():
     fonts = FontLibrary(
         tuple(f for f in find_fonts().fonts if (f.family, f.style) == ("DejaVu Serif", "Bold Italic"))
     )
-    maker = build.Maker(Path(), options, build.load_words("webster"), fonts, build.parquet_schema())
+    maker = generation.Maker(Path(), options, generation.load_words("webster"), fonts, generation.parquet_schema())
     split = split_of_family("DejaVu Serif")
     tightest = {"paddings": (25,), "line_widths": (6,)}
     rng = np.random.default_rng((0, SPLITS.index(split)))
     drawn = [maker.words.sample(rng, split) for _ in range(1_000)]
     with pytest.raises(SceneError):
         list(grid_scenes(drawn, fonts.fonts, **tightest))
-    kept = [word for word, _ in itertools.islice(build._grid_words(maker, split), 200)]
+    kept = [word for word, _ in itertools.islice(generation._grid_words(maker, split), 200)]
     assert list(grid_scenes(kept, fonts.fonts))
 
 
@@ -339,10 +339,10 @@ def test_the_grid_says_when_words_run_out(tmp_path: Path):
     options = GenerateOptions(
         train=0, validation=0, test=10**6, preset="notebook", words=str(tmp_path / "words.txt")
     )
-    words, fonts = build.load_words(options.words), find_fonts()
-    maker = build.Maker(tmp_path, options, words, fonts, build.parquet_schema())
+    words, fonts = generation.load_words(options.words), find_fonts()
+    maker = generation.Maker(tmp_path, options, words, fonts, generation.parquet_schema())
     with pytest.raises(WordsError, match="too few words"):
-        list(build._grid_words(maker, "test"))
+        list(generation._grid_words(maker, "test"))
 
 
 def test_progress_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

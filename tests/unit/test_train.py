@@ -15,10 +15,10 @@ from transformers import TrainerCallback
 import small_model
 from unblind import trainer as trainer_module
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
-from unblind.evaluate import evaluate
+from unblind.evaluation import evaluate
 from unblind.model import load
 from unblind.recipe import TrainOptions
-from unblind.train import TrainResult, fit, newest_checkpoint, train
+from unblind.training import TrainResult, fit, newest_checkpoint, train
 
 
 def options(out: Path, **changes: object) -> TrainOptions:

@@ -48,7 +48,7 @@ def evaluate(
         quantization: of the model's language side, with bitsandbytes.
     """
     from unblind.dataset import read
-    from unblind.evaluate import evaluate_to
+    from unblind.evaluation import evaluate_to
     from unblind.model import load
     from unblind.outputs import claim
 

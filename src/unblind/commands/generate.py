@@ -7,8 +7,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from unblind import build
-from unblind.build import GenerateOptions
+from unblind import generation
+from unblind.generation import GenerateOptions
 
 
 def generate(
@@ -26,6 +26,6 @@ def generate(
         workers: processes; 0 means all cores. The bytes do not depend on it.
         options: what to draw.
     """
-    build.generate(out, options, workers=workers)
+    generation.generate(out, options, workers=workers)
     counts = ", ".join(f"{count:,} {split}" for split, count in options.rows.items() if count)
     print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")

@@ -37,7 +37,7 @@ def predict(
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
-    from unblind.evaluate import answer
+    from unblind.evaluation import answer
     from unblind.images import decode_image
     from unblind.model import load
     from unblind.prompts import prompt_text

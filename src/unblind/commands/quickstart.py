@@ -8,15 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
-from unblind.build import GenerateOptions, generate
+from unblind.generation import GenerateOptions, generate
 from unblind.commands.evaluate import show
 from unblind.dataset import read
-from unblind.evaluate import evaluate_to
+from unblind.evaluation import evaluate_to
 from unblind.model import load
 from unblind.outputs import claim, write_json
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.report import write_report
-from unblind.train import train as fine_tune
+from unblind.training import train as fine_tune
 
 console = Console(highlight=False)
 

@@ -20,7 +20,7 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
         options: the run.
     """
     del recipe  # read by the command line before
-    from unblind.train import train as run
+    from unblind.training import train as run
 
     result = run(options)
     metrics = result.metrics
