@@ -10,10 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unblind.generation import GenerateOptions, generate
     from unblind.dataset import read, redraw
     from unblind.errors import UnblindError
     from unblind.evaluation import evaluate
+    from unblind.generation import GenerateOptions, generate
     from unblind.model import load
     from unblind.recipe import TrainOptions
     from unblind.report import write_report

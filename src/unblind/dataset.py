@@ -1,4 +1,4 @@
-"""Reading datasets, ours and others', and drawing a row again. `generate`, which makes them, is in generation."""
+"""Reading datasets, ours and others', and drawing a row again. `generation` makes ours."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from unblind.generation import GenerateOptions, generate
 from unblind.draw import draw
 from unblind.errors import DatasetError, SceneError
 from unblind.fonts import FontLibrary, find_fonts
+from unblind.generation import GenerateOptions, generate
 from unblind.scene import Scene
 from unblind.sources import SPLIT_NAMES, find
 

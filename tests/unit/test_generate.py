@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 from unblind import generation
-from unblind.generation import GenerateOptions, generate
 from unblind.dataset import read, redraw
 from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, SceneError, WordsError
 from unblind.fonts import FontLibrary, find_fonts, split_of_family
+from unblind.generation import GenerateOptions, generate
 from unblind.scene import Scene, SceneOptions, grid_scenes
 from unblind.words import SPLITS, split_of
 
@@ -323,7 +323,9 @@ def test_the_grid_passes_over_words_that_leave_the_image():
     fonts = FontLibrary(
         tuple(f for f in find_fonts().fonts if (f.family, f.style) == ("DejaVu Serif", "Bold Italic"))
     )
-    maker = generation.Maker(Path(), options, generation.load_words("webster"), fonts, generation.parquet_schema())
+    maker = generation.Maker(
+        Path(), options, generation.load_words("webster"), fonts, generation.parquet_schema()
+    )
     split = split_of_family("DejaVu Serif")
     tightest = {"paddings": (25,), "line_widths": (6,)}
     rng = np.random.default_rng((0, SPLITS.index(split)))

@@ -8,10 +8,10 @@ from typing import Any
 
 from rich.console import Console
 
-from unblind.generation import GenerateOptions, generate
 from unblind.commands.evaluate import show
 from unblind.dataset import read
 from unblind.evaluation import evaluate_to
+from unblind.generation import GenerateOptions, generate
 from unblind.model import load
 from unblind.outputs import claim, write_json
 from unblind.recipe import TrainOptions, load_recipe
