@@ -23,6 +23,7 @@ from transformers import (
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
 )
+from transformers.utils import logging
 
 from unblind.adapt import attach
 from unblind.errors import ModelError
@@ -79,6 +80,7 @@ def load(
         raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
     _check_type(source, name, revision)
     where: dict[str, Any] = {} if revision is None else {"revision": revision}
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
     with _loading(name):
         processor = PaliGemmaProcessor.from_pretrained(source, backend="pil", **where)
         model = _load_weights(source, kind, place, quantization, **where)

@@ -68,18 +68,21 @@ def evaluate(
 
 
 def show(runs: dict[str, dict[str, Any]]) -> None:
-    """A table of accuracies, a row a run, with the base rates below."""
+    """A table of accuracies with their 95 % intervals, a row a run, and the base rates below."""
     table = Table("", "samples", "right, restricted", "right, free", box=None, pad_edge=False)
     for name, metrics in runs.items():
         accuracy = metrics["accuracy"]
         cells = (_percent(accuracy.get(kind)) for kind in ("restricted", "free"))
         table.add_row(name, f"{metrics['n']:,}", *cells)
-    for name, value in next(iter(runs.values()))["base_rates"].items():
-        table.add_row(f"base rate: {name.replace('_', ' ')}", "", f"{value:.1%}", "", style="dim")
-    Console().print(table)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(table)
+    rates = next(iter(runs.values()))["base_rates"].items()
+    console.print(
+        "Without sight: " + ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in rates)
+    )
 
 
 def _percent(value: dict[str, float] | None) -> str:
     if not value:
         return "not asked"
-    return f"{value['value']:.1%}  ({value['low']:.1%} to {value['high']:.1%})"
+    return f"{value['value']:.1%} ({value['low']:.1%}-{value['high']:.1%})"
