@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from unblind.collate import Collator, Row, letter_tokens, prepared
+from unblind.errors import DatasetError
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
 from unblind.progress import progress
@@ -147,9 +148,15 @@ def _table(rows: datasets.Dataset, answers: Sequence[Answer]) -> pa.Table:
 def evaluate_to(
     out: Path, loaded: Loaded, dataset: datasets.Dataset, *, data: str, **options: Any
 ) -> dict[str, Any]:
-    """`evaluate` and `write_evaluation` in one, timed. Returns what is in metrics.json."""
+    """`evaluate` and `write_evaluation` in one, timed. Returns what is in metrics.json.
+
+    Raises DatasetError, naming `data`, ModelError and OutputError as these do.
+    """
     began = time.monotonic()
-    predictions = evaluate(loaded, dataset, **options)
+    try:
+        predictions = evaluate(loaded, dataset, **options)
+    except DatasetError as error:
+        raise DatasetError(f"{data}: {error}") from None
     return write_evaluation(out, predictions, loaded, data=data, seconds=time.monotonic() - began)
 
 

@@ -19,7 +19,7 @@ from transformers.training_args import OptimizerNames
 from unblind.adapt import adapt, trainable_parameters
 from unblind.collate import prepared
 from unblind.dataset import read, splits
-from unblind.errors import OutputError, RecipeError
+from unblind.errors import DatasetError, OutputError, RecipeError
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
@@ -67,7 +67,10 @@ def train(options: TrainOptions) -> TrainResult:
         revision=options.revision,
         quantization=options.quantization,
     )
-    return fit(loaded, training, validation, options)
+    try:
+        return fit(loaded, training, validation, options)
+    except DatasetError as error:
+        raise DatasetError(f"{options.data}: {error}") from None
 
 
 def fit(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,7 +101,8 @@ def table(**columns: list[object]) -> pa.Table:
     return pa.table(columns)
 
 
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20  # no image
+ONE_ROW = table(image=[{"bytes": PNG, "path": None}], prompt=["?"], answer=["a"])
 
 
 @pytest.mark.parametrize("command", ["train", "evaluate"])
@@ -109,13 +112,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
         (lambda path: path.write_bytes(b"PAR1 but no more"), "data.parquet"),
         (lambda path: path.write_bytes(b""), "data.parquet"),
         (lambda path: pq.write_table(table(image=[PNG], text=["a"]), path), "prompt"),
-        (lambda path: pq.write_table(table(image=[], prompt=[], answer=[]), path), "no rows"),
-        (
-            lambda path: pq.write_table(
-                table(image=[{"bytes": PNG, "path": None}], prompt=["?"], answer=["a"]), path
-            ),
-            "row 0",
-        ),
+        (lambda path: pq.write_table(ONE_ROW.slice(0, 0), path), "no rows"),
+        (lambda path: pq.write_table(ONE_ROW, path), "row 0"),
         (lambda path: None, "data.parquet"),
     ],
     ids=["truncated", "empty", "columns", "rows", "image", "absent"],
@@ -148,14 +146,19 @@ def test_a_model_that_is_none(unblind: Run, image: Path, tmp_path: Path) -> None
     assert_refused(unblind("predict", image, "--adapter", tmp_path), str(tmp_path), "adapter")
 
 
-def test_no_network(unblind: Run, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import huggingface_hub.constants as constants
-
-    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
-    monkeypatch.setattr(os, "environ", os.environ | {"HF_ENDPOINT": "http://127.0.0.1:9"})
-    done = unblind("predict", image, "--model", "google/paligemma2-3b-pt-224")
-    assert_refused(done, "google/paligemma2-3b-pt-224", "network")
+def test_no_network(image: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "unblind.cli",
+        "predict",
+        image,
+        "--model",
+        "google/paligemma2-3b-pt-224",
+    ]
+    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | nowhere, timeout=200)
+    assert_refused(Done(done.returncode, done.stdout, done.stderr), "google/paligemma2-3b-pt-224", "network")
 
 
 def test_a_report_of_nothing(unblind: Run, tmp_path: Path) -> None:
