@@ -1,0 +1,181 @@
+"""The embedded base: its size, its tokenizer, what it learns from, and that making it can be interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import unblind.tiny.pretrain as module
+from unblind.model import TINY, load
+from unblind.recipe import PretrainOptions, load_recipe
+from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
+from unblind.tiny.lessons import BLANK, IGNORE, Lesson, Lessons, encode, encode_texts
+from unblind.tiny.muon import Muon, orthogonalise
+from unblind.tiny.pretrain import Heads, attend_to_neighbours, look, pretrain, read_aloud
+from unblind.words import LETTERS, split_of
+
+
+@pytest.fixture(scope="module")
+def lesson() -> Lesson:
+    return Lessons(seed=3, first=0, last=1, tokens=1024, growth=1).lesson(7)
+
+
+def test_the_checkpoint_is_small_and_of_the_real_architecture() -> None:
+    assert (TINY / "model.safetensors").stat().st_size <= 12_000_000
+    loaded = load("tiny")
+    config = loaded.model.config
+    assert (config.model_type, config.text_config.model_type) == ("paligemma", "gemma2")
+    assert (config.vision_config.image_size, config.vision_config.patch_size) == (224, 14)
+    assert loaded.processor.image_seq_length == 256
+    assert loaded.processor.tokenizer.get_vocab() == VOCABULARY
+
+
+def test_every_letter_is_one_token_and_lessons_encode_as_the_tokenizer_does() -> None:
+    tokenizer = new_processor().tokenizer
+    for text in (LETTERS, "Read the word.\n", "What is letter 3?\n", "(a) {b}"):
+        assert tokenizer(text, add_special_tokens=False)["input_ids"] == encode(text)
+    assert len(encode(LETTERS)) == 52
+
+
+def test_lessons_depend_on_seed_and_number_alone(lesson: Lesson) -> None:
+    again = Lessons(seed=3, first=5, last=9, tokens=1024, growth=1).lesson(7)
+    assert torch.equal(lesson.pixels, again.pixels) and torch.equal(lesson.ids, again.ids)
+    other = Lessons(seed=4, first=0, last=1, tokens=1024, growth=1).lesson(7)
+    assert lesson.pixels.shape != other.pixels.shape or not torch.equal(lesson.pixels, other.pixels)
+
+
+def test_targets_spell_the_words_from_left_to_right() -> None:
+    lessons = Lessons(seed=0, first=0, last=1, tokens=4096, growth=1)
+    checked = 0
+    for number in range(4):
+        lesson = lessons.lesson(number)
+        for i in range(len(lesson.pixels)):
+            if (lesson.letters[i] == IGNORE).any():
+                continue
+            spelt = [LETTERS[k - 1] for k in lesson.letters[i][lesson.letters[i] > BLANK].tolist()]
+            ids = lesson.ids[i, lesson.answer[i]].tolist()[:-1]
+            if len(ids) > 1:  # a whole word, not one letter of it
+                assert [VOCABULARY[letter] for letter in spelt] == ids
+                places = lesson.places[i][lesson.letters[i] > BLANK].tolist()
+                assert places == list(range(len(ids)))
+                assert np.nansum(lesson.circled[i].numpy()) <= 1
+                checked += 1
+    assert checked > 50
+
+
+def test_lessons_hold_training_words_alone_and_never_ask_about_circles() -> None:
+    lessons = Lessons(seed=1, first=0, last=1, tokens=4096, growth=1)
+    rng = np.random.default_rng(0)
+    words = [lessons._word(rng, 20) for _ in range(300)]
+    assert {split_of(word) for word in words if len(word) >= 3} == {"train"}
+    names = {VOCABULARY[c] for c in "circle"}
+    question = lessons.lesson(0).ids[0]
+    assert not names <= set(question[~lessons.lesson(0).answer[0]].tolist())
+
+
+def test_ids_are_image_question_answer_end() -> None:
+    ids, answer = encode_texts([("Q", "ab"), ("QQ", "a")], 2)
+    image, bos, eos, pad = (VOCABULARY[f"<{name}>"] for name in ("image", "bos", "eos", "pad"))
+    q, newline, a, b = (VOCABULARY[c] for c in "Q\nab")
+    assert ids.tolist() == [
+        [image, image, bos, q, newline, a, b, eos],
+        [image, image, bos, q, q, newline, a, eos],
+    ]
+    assert answer.sum(1).tolist() == [3, 2] and pad not in ids
+
+
+def test_muon_orthogonalises_and_lowers_a_loss() -> None:
+    torch.manual_seed(0)
+    for shape in ((3, 8, 20), (2, 20, 8)):
+        values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+        assert float(values.min()) > 0.5 and float(values.max()) < 1.5
+    weight, target = torch.nn.Parameter(torch.zeros(6, 4)), torch.randn(6, 4)
+    muon = Muon([weight], lr=0.1)
+    losses = []
+    for _ in range(60):
+        muon.zero_grad()
+        loss = (weight - target).square().mean()
+        loss.backward()
+        muon.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_heads_start_at_neighbours(lesson: Lesson) -> None:
+    model = new_model()
+    attend_to_neighbours(model)
+    tower = model.model.vision_tower
+    positions = tower.embeddings.position_embedding.weight
+    attention = tower.encoder.layers[0].self_attn
+    hidden = tower.encoder.layers[0].layer_norm1(positions)
+    queries, keys = (p(hidden).view(256, 4, 48).transpose(0, 1) for p in (attention.q_proj, attention.k_proj))
+    middle = 8 * GRID + 8
+    found = (queries @ keys.mT)[:, middle].argmax(-1).tolist()
+    assert found == [middle - 1, middle + 1, middle - GRID, middle + GRID]
+    assert look(model, lesson).shape == (len(lesson.pixels), lesson.rows * GRID, 192)
+
+
+def test_fewer_rows_are_read_as_the_model_itself_reads_them() -> None:
+    """With all rows, the loss is that of the model's own forward pass on the whole image."""
+    lessons = Lessons(seed=0, first=0, last=1, tokens=512, growth=1)
+    lesson = next(x for x in map(lessons.lesson, range(100)) if x.rows == GRID)
+    model = new_model().eval()
+    with torch.no_grad():
+        loss, _ = read_aloud(model, look(model, lesson), lesson, GRID)
+        labels = lesson.ids.masked_fill(~lesson.answer, -100)
+        own = model(
+            input_ids=lesson.ids,
+            pixel_values=lesson.pixels / 127.5 - 1,
+            attention_mask=(lesson.ids != VOCABULARY["<pad>"]).long(),
+            token_type_ids=lesson.answer.long(),
+            labels=labels,
+        ).loss
+    assert float(loss) == pytest.approx(float(own), abs=1e-5)
+
+
+def test_the_first_stage_learns(lesson: Lesson) -> None:
+    model, heads = new_model(), Heads(192)
+    parameters = [*model.model.vision_tower.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
+    losses = []
+    for _ in range(6):
+        loss, _ = heads(look(model, lesson), lesson)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("saves", [1, 4])
+def test_pretraining_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
+) -> None:
+    options = PretrainOptions(see_steps=3, read_steps=2, tokens=256, save_every=1)
+    pretrain(tmp_path / "whole", options)
+    save, done = module._save, []
+
+    def save_and_stop(*arguments: Any) -> None:
+        save(*arguments)
+        done.append(1)
+        if len(done) == saves:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain(tmp_path / "parts", options)
+    assert not (tmp_path / "parts" / "checkpoint").exists()
+    pretrain(tmp_path / "parts", options)
+    whole, parts = (
+        load(str(tmp_path / name / "checkpoint")).model.state_dict() for name in ("whole", "parts")
+    )
+    assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_the_recipe_of_the_base_is_the_default() -> None:
+    assert PretrainOptions(**load_recipe("tiny-base", PretrainOptions)) == PretrainOptions()
