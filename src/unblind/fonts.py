@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from unblind.errors import FontsError
 from unblind.glyphs import draw_letters, measure_letters, open_face
-from unblind.words import LETTERS, Split, unit_hash
+from unblind.words import LETTERS, SPLITS, Split, split_by_hash
 
 SUFFIXES = (".ttf", ".otf")
 # This salt parts the families of a plain install well (tests/unit/test_fonts.py lists them); with it the
@@ -97,8 +97,7 @@ class FontLibrary:
 
 @lru_cache(maxsize=64)
 def _by_split(fonts: tuple[Font, ...]) -> dict[Split, tuple[Font, ...]]:
-    splits: tuple[Split, ...] = ("train", "validation", "test")
-    return {s: tuple(font for font in fonts if split_of_family(font.family) == s) for s in splits}
+    return {s: tuple(font for font in fonts if split_of_family(font.family) == s) for s in SPLITS}
 
 
 def split_of_family(family: str) -> Split:
@@ -109,8 +108,7 @@ def split_of_family(family: str) -> Split:
     name = _WIDTHS.sub("", family.lower())
     if name in _RESERVED:
         return "test"
-    share = unit_hash(_SALT, name)
-    return "train" if share < _TRAIN else "validation" if share < _VALIDATION else "test"
+    return split_by_hash(_SALT, name, _TRAIN, _VALIDATION)
 
 
 def find_fonts(*sources: str, bold: bool = True, italic: bool = True) -> FontLibrary:

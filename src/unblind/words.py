@@ -33,14 +33,21 @@ def split_of(word: str) -> Split:
     key = word.lower()
     if key in _RESERVED:
         return "test"
-    share = unit_hash("word", key)
-    return "train" if share < _TRAIN else "validation" if share < _VALIDATION else "test"
+    return split_by_hash("word", key, _TRAIN, _VALIDATION)
 
 
-def unit_hash(*parts: str) -> float:
-    """A number in [0, 1) that depends on the strings only, the same on every machine."""
-    digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") / 2**64
+def split_by_hash(salt: str, key: str, train: float, validation: float) -> Split:
+    """The split in which the hash of two strings falls, the same on every machine.
+
+    Args:
+        salt: parts the same keys differently.
+        key: what is parted.
+        train: share of the training split.
+        validation: shares of the training and validation splits together.
+    """
+    digest = hashlib.blake2b(f"{salt}\0{key}".encode(), digest_size=8).digest()
+    share = int.from_bytes(digest, "big") / 2**64
+    return "train" if share < train else "validation" if share < validation else "test"
 
 
 class WordSource(Protocol):
