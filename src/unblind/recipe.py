@@ -126,30 +126,36 @@ class PretrainOptions:
     Attributes:
         see_steps: optimizer steps of the first stage, in which the tower learns to see letters.
         read_steps: of the second, in which the whole model learns to read.
+        polish_steps: of the third, in which both are learnt at once.
         tokens: image tokens a step.
         muon_lr: peak learning rate of the matrices.
         adamw_lr: of everything else.
         frozen: share of the second stage in which the tower is kept as it is.
         tower_lr: the tower's share of the learning rates after that.
+        polish_lr: the third stage's share of the peak learning rates.
+        start: a checkpoint that has the first two stages behind it, to go on with the third.
         seed: of weights and lessons.
         save_every: steps between checkpoints.
     """
 
     see_steps: int = 2000
     read_steps: int = 1200
+    polish_steps: int = 4500
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
     frozen: float = 0.6
     tower_lr: float = 0.3
+    polish_lr: float = 0.6
+    start: str | None = None
     seed: int = 0
     save_every: int = 200
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
-        for name in ("see_steps", "read_steps", "tokens", "muon_lr", "adamw_lr", "save_every"):
+        for name in ("see_steps", "read_steps", "polish_steps", "tokens", "muon_lr", "adamw_lr", "save_every"):
             _refuse(name, getattr(self, name), not getattr(self, name) > 0, "must be above 0")
-        for name in ("frozen", "tower_lr"):
+        for name in ("frozen", "tower_lr", "polish_lr"):
             _refuse(name, getattr(self, name), not 0 <= getattr(self, name) <= 1, "must be from 0 to 1")
 
 

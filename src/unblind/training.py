@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from unblind.adapt import adapt, trainable_parameters
 from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
+from unblind.memory import keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
@@ -86,7 +85,7 @@ def fit(
         write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
         write_json(options.out / "versions.json", versions())
         if loaded.device.type == "cpu":
-            _keep_freed_memory()
+            keep_freed_memory()
         set_seed(options.seed)
         model = adapt(
             loaded.model,
@@ -117,16 +116,6 @@ def newest_checkpoint(folder: Path) -> Path | None:
             continue
         return path
     return None
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc reuse big blocks: to fetch each anew from the kernel costs a fifth of a CPU step."""
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block from mmap
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap's end is kept
 
 
 def _check_names(options: TrainOptions) -> None:

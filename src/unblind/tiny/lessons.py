@@ -62,7 +62,7 @@ class Lesson:
 class Lessons(IterableDataset[Lesson]):
     """Lessons number `first`, `first` + 1, ... of a stage."""
 
-    def __init__(self, *, seed: int, first: int, last: int, tokens: int, growth: int) -> None:
+    def __init__(self, *, seed: int, first: int, last: int, tokens: int, growth: int, larger: float) -> None:
         """Keep what the lessons depend on.
 
         Args:
@@ -71,8 +71,10 @@ class Lessons(IterableDataset[Lesson]):
             last: number after the last one.
             tokens: image tokens a lesson; the fewer rows it keeps, the more images it has.
             growth: the lesson from which on strings have their full length; before, they grow from 3 letters.
+            larger: share of the images that are drawn larger than 224 px, and shrunk.
         """
         self.seed, self.first, self.last, self.tokens, self.growth = seed, first, last, tokens, growth
+        self.larger = larger
         self._fonts = find_fonts().of_split("train")
         self._words = load_words("webster", min_length=3, max_length=MAX_LENGTH)
 
@@ -113,7 +115,7 @@ class Lessons(IterableDataset[Lesson]):
     def _scene(self, rng: np.random.Generator, longest: int) -> tuple[Scene | None, Font]:
         colors = ("random", "random", "random") if rng.random() < 0.2 else ("black", "white", "red")
         options = SceneOptions(
-            image_size=int(rng.integers(256, 513)) if rng.random() < 0.25 else IMAGE_SIZE,
+            image_size=int(rng.integers(256, 513)) if rng.random() < self.larger else IMAGE_SIZE,
             case=_CASES[int(rng.choice(len(_CASES), p=[share for _, share in _CASES]))][0],
             text_color=colors[0],
             background=colors[1],

@@ -2,6 +2,7 @@
 
 See: for each half patch, which letter stands there, whether it is circled, and its place in the word; the
 three heads are thrown away afterwards. Read: the answer to "Read the word.", through the language side.
+Polish: both at once, every image telling the tower and the language side alike.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from torch.utils.data import DataLoader
 from transformers import PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from unblind.memory import keep_freed_memory
 from unblind.recipe import PretrainOptions
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson, Lessons
 from unblind.tiny.muon import Muon
 from unblind.words import LETTERS
 
-Stage = Literal["see", "read"]
+Stage = Literal["see", "read", "polish"]
 
 
 # The patches that the heads of the first layers attend to at first: (rows down, columns right).
@@ -183,6 +185,7 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
         recipe: what to do.
     """
     out.mkdir(parents=True, exist_ok=True)
+    keep_freed_memory()
     torch.manual_seed(recipe.seed)
     model = new_model(recipe.seed)
     attend_to_neighbours(model)
@@ -191,9 +194,12 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
     if state:
         model.load_state_dict(state["model"])
         heads.load_state_dict(state["heads"])
-    stages: tuple[Stage, ...] = ("see", "read")
+    elif recipe.start:
+        model = PaliGemmaForConditionalGeneration.from_pretrained(recipe.start, dtype=torch.float32)
+        state = {"stage": "polish"}
+    stages: tuple[Stage, ...] = ("see", "read", "polish")
     for stage in stages[stages.index(state["stage"]) if state else 0 :]:
-        _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
+        _run(stage, model, heads, recipe, out, state if state and "step" in state and state["stage"] == stage else None)
     nn.Module.to(model, torch.bfloat16)  # half the size on disk; loaded as float32 where that is faster
     model.save_pretrained(out / "checkpoint")
     new_processor().save_pretrained(out / "checkpoint")
@@ -207,7 +213,7 @@ def _run(
     out: Path,
     state: dict[str, Any] | None,
 ) -> None:
-    steps = recipe.see_steps if stage == "see" else recipe.read_steps
+    steps = {"see": recipe.see_steps, "read": recipe.read_steps, "polish": recipe.polish_steps}[stage]
     optimizers = _optimizers(stage, model, heads, recipe)
     first = state["step"] if state else 0
     if state:
@@ -216,15 +222,17 @@ def _run(
     model.train()
     meter = _Meter(out / "log.jsonl", stage)
     for step, lesson in enumerate(_lessons(stage, recipe, first, steps), first):
-        frozen = stage == "read" and step < recipe.frozen * steps
-        _schedule(optimizers, step, steps, frozen)
+        frozen = (stage == "read" and step < recipe.frozen * steps) or (stage == "polish" and step < 50)
+        _schedule(optimizers, step, steps, frozen, decay=0.5 if stage == "polish" else 0.3)
         with torch.set_grad_enabled(not frozen):
             tokens = look(model, lesson)
-        if stage == "see":
+        loss, right = torch.zeros(()), dict[str, torch.Tensor]()
+        if stage != "read":
             loss, right = heads(tokens, lesson)
-        else:  # the text's own rows are read faster; every fifth lesson is read with all of them
+        if stage != "see":  # the text's own rows are read faster; every fifth lesson is read with all of them
             kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
-            loss, right = read_aloud(model, tokens, lesson, kept)
+            spelling, spelt = read_aloud(model, tokens, lesson, kept)
+            loss, right = loss + spelling, right | {f"read {name}": share for name, share in spelt.items()}
         loss.backward()
         nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
         for optimizer in optimizers:
@@ -237,9 +245,12 @@ def _run(
 
 def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
     """Lessons drawn by one background process, ahead of the training."""
-    growth = int((0.05 if stage == "see" else 0.2) * steps)
-    seed = 2 * recipe.seed + (stage == "read")
-    lessons = Lessons(seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth)
+    growth = int({"see": 0.05, "read": 0.2, "polish": 0.0}[stage] * steps)
+    seed = {"see": 2 * recipe.seed, "read": 2 * recipe.seed + 1, "polish": 1_000_000 + recipe.seed}[stage]
+    larger = 0.5 if stage == "polish" else 0.25
+    lessons = Lessons(
+        seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth, larger=larger
+    )
     yield from DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
@@ -248,17 +259,18 @@ def _optimizers(
 ) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the layers, AdamW for the rest; the tower in groups of its own."""
     tower = dict(model.model.vision_tower.named_parameters())
-    others = {} if stage == "see" else dict(model.model.language_model.named_parameters())
-    others |= dict(
-        heads.named_parameters() if stage == "see" else model.model.multi_modal_projector.named_parameters()
-    )
-    share = 1.0 if stage == "see" else recipe.tower_lr
+    others = {} if stage == "read" else dict(heads.named_parameters())
+    if stage != "see":
+        others |= dict(model.model.language_model.named_parameters())
+        others |= dict(model.model.multi_modal_projector.named_parameters())
+    share = recipe.tower_lr if stage == "read" else 1.0
+    peak = recipe.polish_lr if stage == "polish" else 1.0
 
     def part(parameters: dict[str, nn.Parameter], matrices: bool) -> list[nn.Parameter]:
         return [p for n, p in parameters.items() if ("layers." in n and p.dim() == 2) == matrices]
 
     muon = Muon(part(tower, True), lr=recipe.muon_lr * share)
-    if stage == "read":
+    if stage != "see":
         muon.add_param_group({"params": part(others, True), "lr": recipe.muon_lr})
     adamw = torch.optim.AdamW(
         [
@@ -270,13 +282,15 @@ def _optimizers(
     )
     for optimizer in (muon, adamw):
         for group in optimizer.param_groups:
-            group["peak"] = group["lr"]
+            group["peak"] = peak * group["lr"]
     return [muon, adamw]
 
 
-def _schedule(optimizers: list[torch.optim.Optimizer], step: int, steps: int, frozen: bool) -> None:
-    """Constant after a short warm-up, then linear to zero over the last 30 %; a frozen tower gets none."""
-    share = min(1.0, (step + 1) / 50, (steps - step) / (0.3 * steps))
+def _schedule(
+    optimizers: list[torch.optim.Optimizer], step: int, steps: int, frozen: bool, decay: float
+) -> None:
+    """Constant after a short warm-up, then linear to zero over the last share; a frozen tower gets none."""
+    share = min(1.0, (step + 1) / 50, (steps - step) / (decay * steps))
     for optimizer in optimizers:
         for i, group in enumerate(optimizer.param_groups):
             group["lr"] = 0.0 if frozen and i == 0 else group["peak"] * share
