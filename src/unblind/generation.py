@@ -54,6 +54,7 @@ class GenerateOptions:
         italic: keep italic fonts.
         scene: the drawing's knobs.
         prompt: the question, or its name in `PROMPTS`; `{word}` in it stands for the word itself.
+        answer: what is asked for: the circled `letter`, or the `word` (with `--prompt read`, a reading test).
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
             25, 50, 100, 200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid
@@ -72,6 +73,7 @@ class GenerateOptions:
     italic: bool = True
     scene: Annotated[SceneOptions, Parameter(name="*")] = field(default_factory=SceneOptions)
     prompt: str = DEFAULT_PROMPT
+    answer: Literal["letter", "word"] = "letter"
     layout: Literal["parquet", "imagefolder"] = "parquet"
     preset: Literal["notebook"] | None = None
 
@@ -85,6 +87,7 @@ class GenerateOptions:
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"--seed {self.seed}: need 0 to 2^63 - 1")
         for name, value, known in (
+            ("answer", self.answer, ("letter", "word")),
             ("layout", self.layout, ("parquet", "imagefolder")),
             ("preset", self.preset, (None, "notebook")),
         ):
@@ -194,7 +197,7 @@ class Maker:
         fonts = {font.digest: font for font in self.fonts.fonts}
         for index, scene in enumerate(self.scenes(shard.split, shard.start, shard.stop), shard.start):
             name = f"{shard.split}-{index:07d}"
-            yield _row(name, scene, fonts[scene.font.digest], self.options.prompt)
+            yield _row(name, scene, fonts[scene.font.digest], self.options)
 
     def make(self, shard: Shard) -> int:
         """Draw and write a shard, whole or not at all; returns the number of its rows."""
@@ -207,12 +210,12 @@ class Maker:
         return shard.stop - shard.start
 
 
-def _row(name: str, scene: Scene, font: Font, prompt: str) -> dict[str, Any]:
+def _row(name: str, scene: Scene, font: Font, options: GenerateOptions) -> dict[str, Any]:
     return {
         "id": name,
         "image": {"bytes": encode_png(draw(scene, font)), "path": f"{name}.png"},
-        "prompt": prompt_text(prompt, scene.word),
-        "answer": scene.letter,
+        "prompt": prompt_text(options.prompt, scene.word),
+        "answer": scene.letter if options.answer == "letter" else scene.word,
         "word": scene.word,
         "letter": scene.letter,
         "index": scene.index,

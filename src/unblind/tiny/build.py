@@ -46,6 +46,7 @@ _CONFIG = {
         "num_key_value_heads": 4,
         "head_dim": 48,
         "query_pre_attn_scalar": 48,
+        "attn_logit_softcapping": None,  # so that the fused attention of torch can be used
         "intermediate_size": 512,
         "max_position_embeddings": 1024,
         **_IDS,
