@@ -41,7 +41,7 @@ NOT_QUANTIZED = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
 
 # Transformers keeps torch's fused attention from Gemma 2 because that cannot cap attention logits. A model
 # that does not cap them, like tiny, can have it under another name.
-_FUSED = "sdpa-uncapped"
+_FUSED = "uncapped"
 AttentionInterface.register(_FUSED, sdpa_attention_forward)
 AttentionMaskInterface.register(_FUSED, sdpa_mask)
 
