@@ -18,15 +18,11 @@ from huggingface_hub.errors import (
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
-    AttentionInterface,
-    AttentionMaskInterface,
     BitsAndBytesConfig,
     PaliGemmaConfig,
     PaliGemmaForConditionalGeneration,
     PaliGemmaProcessor,
 )
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
 from transformers.utils import logging
 
 from unblind.adapt import attach
@@ -38,12 +34,6 @@ TINY = Path(__file__).parent / "tiny" / "checkpoint"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # NF4 and int8 would also take the tower, the projector and the head, where they cost most and save least.
 NOT_QUANTIZED = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
-
-# Transformers keeps torch's fused attention from Gemma 2 because that cannot cap attention logits. A model
-# that does not cap them, like tiny, can have it under another name.
-_FUSED = "uncapped"
-AttentionInterface.register(_FUSED, sdpa_attention_forward)
-AttentionMaskInterface.register(_FUSED, sdpa_mask)
 
 
 @dataclass
@@ -181,8 +171,6 @@ def _load_weights(
         )
     if quantization is None:
         model.to(device)
-    if getattr(model.config.get_text_config(), "attn_logit_softcapping", 0) is None:
-        model.set_attn_implementation({"text_config": _FUSED})
     _keep_gradients(model)
     return model  # type: ignore[no-any-return]
 
