@@ -140,7 +140,7 @@ class PretrainOptions:
 
     see_steps: int = 2000
     read_steps: int = 1200
-    polish_steps: int = 4500
+    polish_steps: int = 2200
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
@@ -153,7 +153,15 @@ class PretrainOptions:
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
-        for name in ("see_steps", "read_steps", "polish_steps", "tokens", "muon_lr", "adamw_lr", "save_every"):
+        for name in (
+            "see_steps",
+            "read_steps",
+            "polish_steps",
+            "tokens",
+            "muon_lr",
+            "adamw_lr",
+            "save_every",
+        ):
             _refuse(name, getattr(self, name), not getattr(self, name) > 0, "must be above 0")
         for name in ("frozen", "tower_lr", "polish_lr"):
             _refuse(name, getattr(self, name), not 0 <= getattr(self, name) <= 1, "must be from 0 to 1")

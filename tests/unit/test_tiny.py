@@ -151,11 +151,11 @@ def test_the_first_stage_learns(lesson: Lesson) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-@pytest.mark.parametrize("saves", [1, 4])
+@pytest.mark.parametrize("saves", [1, 4, 6])
 def test_pretraining_goes_on_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
-    options = PretrainOptions(see_steps=3, read_steps=2, tokens=256, save_every=1)
+    options = PretrainOptions(see_steps=3, read_steps=2, polish_steps=2, tokens=256, save_every=1)
     pretrain(tmp_path / "whole", options)
     save, done = module._save, []
 
@@ -175,6 +175,17 @@ def test_pretraining_goes_on_where_it_was_stopped(
         load(str(tmp_path / name / "checkpoint")).model.state_dict() for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:
+    options = PretrainOptions(polish_steps=2, tokens=256, start=str(TINY))
+    pretrain(tmp_path, options)
+    rows = (tmp_path / "log.jsonl").read_text().splitlines() if (tmp_path / "log.jsonl").exists() else []
+    assert all('"polish"' in row for row in rows)
+    before, after = (load(name).model.state_dict() for name in ("tiny", str(tmp_path / "checkpoint")))
+    name = "model.language_model.layers.0.mlp.up_proj.weight"
+    assert not torch.equal(before[name], after[name])
+    assert torch.allclose(before[name], after[name], atol=0.05)
 
 
 def test_the_recipe_of_the_base_is_the_default() -> None:

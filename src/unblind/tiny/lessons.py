@@ -62,7 +62,9 @@ class Lesson:
 class Lessons(IterableDataset[Lesson]):
     """Lessons number `first`, `first` + 1, ... of a stage."""
 
-    def __init__(self, *, seed: int, first: int, last: int, tokens: int, growth: int, larger: float) -> None:
+    def __init__(
+        self, *, seed: int, first: int, last: int, tokens: int, growth: int, larger: float = 0.25
+    ) -> None:
         """Keep what the lessons depend on.
 
         Args:
@@ -73,8 +75,8 @@ class Lessons(IterableDataset[Lesson]):
             growth: the lesson from which on strings have their full length; before, they grow from 3 letters.
             larger: share of the images that are drawn larger than 224 px, and shrunk.
         """
-        self.seed, self.first, self.last, self.tokens, self.growth = seed, first, last, tokens, growth
-        self.larger = larger
+        self.seed, self.first, self.last = seed, first, last
+        self.tokens, self.growth, self.larger = tokens, growth, larger
         self._fonts = find_fonts().of_split("train")
         self._words = load_words("webster", min_length=3, max_length=MAX_LENGTH)
 

@@ -196,10 +196,10 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
         heads.load_state_dict(state["heads"])
     elif recipe.start:
         model = PaliGemmaForConditionalGeneration.from_pretrained(recipe.start, dtype=torch.float32)
-        state = {"stage": "polish"}
+    begun: Stage = state["stage"] if state else "polish" if recipe.start else "see"
     stages: tuple[Stage, ...] = ("see", "read", "polish")
-    for stage in stages[stages.index(state["stage"]) if state else 0 :]:
-        _run(stage, model, heads, recipe, out, state if state and "step" in state and state["stage"] == stage else None)
+    for stage in stages[stages.index(begun) :]:
+        _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
     nn.Module.to(model, torch.bfloat16)  # half the size on disk; loaded as float32 where that is faster
     model.save_pretrained(out / "checkpoint")
     new_processor().save_pretrained(out / "checkpoint")
@@ -224,15 +224,9 @@ def _run(
     for step, lesson in enumerate(_lessons(stage, recipe, first, steps), first):
         frozen = (stage == "read" and step < recipe.frozen * steps) or (stage == "polish" and step < 50)
         _schedule(optimizers, step, steps, frozen, decay=0.5 if stage == "polish" else 0.3)
-        with torch.set_grad_enabled(not frozen):
-            tokens = look(model, lesson)
-        loss, right = torch.zeros(()), dict[str, torch.Tensor]()
-        if stage != "read":
-            loss, right = heads(tokens, lesson)
-        if stage != "see":  # the text's own rows are read faster; every fifth lesson is read with all of them
-            kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
-            spelling, spelt = read_aloud(model, tokens, lesson, kept)
-            loss, right = loss + spelling, right | {f"read {name}": share for name, share in spelt.items()}
+        # the text's own rows are read faster; every fifth lesson is read with all of them
+        kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
+        loss, right = _examine(stage, model, heads, lesson, kept, frozen)
         loss.backward()
         nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
         for optimizer in optimizers:
@@ -243,14 +237,32 @@ def _run(
             _save(out / "state.pt", stage, step + 1, model, heads, optimizers)
 
 
+def _examine(
+    stage: Stage,
+    model: PaliGemmaForConditionalGeneration,
+    heads: Heads,
+    lesson: Lesson,
+    kept: int,
+    frozen: bool,
+) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """The stage's loss on a lesson, and the shares of what is right."""
+    with torch.set_grad_enabled(not frozen):
+        tokens = look(model, lesson)
+    if stage == "see":
+        return heads(tokens, lesson)
+    loss, right = read_aloud(model, tokens, lesson, kept)
+    if stage == "read":
+        return loss, right
+    more, seen = heads(tokens, lesson)
+    return loss + more, seen | {f"read {name}": share for name, share in right.items()}
+
+
 def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
     """Lessons drawn by one background process, ahead of the training."""
     growth = int({"see": 0.05, "read": 0.2, "polish": 0.0}[stage] * steps)
     seed = {"see": 2 * recipe.seed, "read": 2 * recipe.seed + 1, "polish": 1_000_000 + recipe.seed}[stage]
     larger = 0.5 if stage == "polish" else 0.25
-    lessons = Lessons(
-        seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth, larger=larger
-    )
+    lessons = Lessons(seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth, larger=larger)
     yield from DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
