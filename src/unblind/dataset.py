@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from unblind.draw import draw
 from unblind.errors import DatasetError, SceneError
-from unblind.fonts import FontLibrary, find_fonts
+from unblind.fonts import Font, FontLibrary, find_fonts
 from unblind.generation import GenerateOptions, generate
 from unblind.scene import Scene
 from unblind.sources import SPLIT_NAMES, find
@@ -79,12 +79,15 @@ def read(source: str | Path, split: str | None = None) -> Dataset:
     return Dataset(table.cast(features.arrow_schema), fingerprint=uuid.uuid4().hex[:16])
 
 
-def redraw(row: Mapping[str, Any], library: FontLibrary | None = None) -> NDArray[np.uint8]:
+def redraw(
+    row: Mapping[str, Any], library: FontLibrary | None = None, *, circled: bool = True
+) -> NDArray[np.uint8]:
     """Draw a row of one of our datasets again from its `scene`: the same pixels, bit for bit.
 
     Args:
         row: with `scene`, a JSON text.
         library: where its font is looked up; None: the fonts of a plain install.
+        circled: with the ellipse.
 
     Returns:
         (height, width, 3) uint8 RGB.
@@ -93,6 +96,12 @@ def redraw(row: Mapping[str, Any], library: FontLibrary | None = None) -> NDArra
         DatasetError: the row has no scene, or a damaged one.
         FontsError: its font is not there.
     """
+    scene, font = scene_of(row, library)
+    return draw(scene, font, circled=circled)
+
+
+def scene_of(row: Mapping[str, Any], library: FontLibrary | None = None) -> tuple[Scene, Font]:
+    """A row's scene and the font to draw it with. Raises DatasetError and FontsError as `redraw` does."""
     text = row.get("scene")
     if not isinstance(text, str):
         raise DatasetError("the row has no 'scene'; only rows of Parquet datasets by `unblind generate` do")
@@ -100,7 +109,7 @@ def redraw(row: Mapping[str, Any], library: FontLibrary | None = None) -> NDArra
         scene = Scene.from_json(text)
     except SceneError as error:
         raise DatasetError(f"row {row.get('id', '?')}: {error}; generate the dataset again") from None
-    return draw(scene, (library or _bundled_fonts()).get(scene.font.digest))
+    return scene, (library or _bundled_fonts()).get(scene.font.digest)
 
 
 @lru_cache(maxsize=1)

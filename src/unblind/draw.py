@@ -12,12 +12,13 @@ from unblind.glyphs import draw_letters, measure_word
 from unblind.scene import Color, Ellipse, Scene
 
 
-def draw(scene: Scene, font: Font) -> NDArray[np.uint8]:
+def draw(scene: Scene, font: Font, *, circled: bool = True) -> NDArray[np.uint8]:
     """Draw a scene, antialiased.
 
     Args:
         scene: what to draw.
         font: the font that `scene.font` names.
+        circled: with the ellipse.
 
     Returns:
         (height, width, 3) uint8 RGB; the same bytes for the same scene and font file.
@@ -31,7 +32,8 @@ def draw(scene: Scene, font: Font) -> NDArray[np.uint8]:
     image: NDArray[np.uint8] = _canvas(size, scene.background).copy()
     palette = _palette(scene.text_color, scene.background)
     np.take(palette, mask, axis=0, out=image[top:bottom], mode="clip")  # three times as fast as palette[mask]
-    _draw_ellipse(image, scene.ellipse, scene.ellipse_color)
+    if circled:
+        draw_ellipse(image, scene.ellipse, scene.ellipse_color)
     return image
 
 
@@ -66,8 +68,10 @@ def _palette(text: Color, background: Color) -> NDArray[np.uint8]:
     return np.round(np.array(background) * (1 - share) + np.array(text) * share).astype(np.uint8)
 
 
-def _draw_ellipse(image: NDArray[np.uint8], ellipse: Ellipse, color: Color) -> None:
-    """Stroke an ellipse; a pixel's coverage comes from its centre's distance to the curve.
+def draw_ellipse(image: NDArray[np.uint8], ellipse: Ellipse, color: Color) -> None:
+    """Stroke an ellipse on (H, W, 3) uint8 pixels, in place.
+
+    A pixel's coverage comes from its centre's distance to the curve.
 
     The distance is f / |grad f| with f = |(x/a, y/b)| - 1, exact to first order near the curve
     (Taubin, "Estimation of planar curves", 1991).

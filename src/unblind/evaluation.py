@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,13 +15,16 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from PIL import Image
 from torch import Tensor
 
 from unblind.collate import Collator, Row, letter_tokens, prepared
+from unblind.dataset import redraw
 from unblind.errors import DatasetError
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
 from unblind.progress import progress
+from unblind.prompts import prompt_text
 from unblind.scoring import score
 from unblind.versions import versions
 from unblind.words import LETTERS
@@ -45,6 +50,8 @@ def evaluate(
     prompt: str | None = None,
     free: bool = True,
     max_new_tokens: int = 16,
+    blank: bool = False,
+    uncircled: bool = False,
 ) -> pa.Table:
     """Ask the model every question of a dataset.
 
@@ -55,32 +62,83 @@ def evaluate(
         prompt: instead of the dataset's own; a name in `PROMPTS` or a text.
         free: also decode greedily.
         max_new_tokens: where a free answer is cut off.
+        blank: also ask for the restricted answer to a white image: what the prompt alone suggests.
+        uncircled: also ask for the restricted answer to the word without its ellipse; needs scenes.
 
     Returns:
         The predictions: id, answer, free, restricted, probability, top5 (JSON: [[letter, probability], ...]),
-        then the dataset's own columns without the image. If some answer is no single letter, restricted,
-        probability and top5 are null.
+        blank and uncircled where asked for, then the dataset's own columns without the image. If some answer
+        is no single letter, what is restricted to letters is null.
 
     Raises:
-        DatasetError: columns missing, a broken row.
+        DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed.
         ModelError: letters are no single tokens of this model.
     """
-    rows = prepared(dataset)
-    if "id" not in rows.column_names:
-        rows = rows.add_column("id", [str(i) for i in range(len(rows))])
+    rows = with_ids(prepared(dataset))
     letters = set(rows.unique("answer")) <= set(LETTERS)
+    more: dict[str, list[str | None]] = {}
+    if blank:
+        more["blank"] = _blank(loaded, rows, prompt) if letters else [None] * len(rows)
     answers: list[Answer] = []
+    without: list[str | None] = []
     with progress("evaluate", len(rows)) as advance:
-        for start in range(0, len(rows), batch_size):
-            batch = [rows[i] for i in range(start, min(start + batch_size, len(rows)))]
-            answers += answer(
-                loaded, batch, prompt=prompt, letters=letters, free=free, max_new_tokens=max_new_tokens
-            )
-            advance(len(batch))
-    return _table(rows, answers)
+        for samples, batch in batches(rows, Collator(loaded.processor, prompt, answers=False), batch_size):
+            answers += _answer(loaded, batch, letters, free, max_new_tokens)
+            if uncircled:
+                bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
+                found = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
+                without += [a.restricted for a in found]
+            advance(len(samples))
+    return _table(rows, answers, more | ({"uncircled": without} if uncircled else {}))
 
 
-@torch.inference_mode()
+def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
+    """The rows with an id each; by default their numbers. Raises DatasetError if two share one."""
+    if "id" not in rows.column_names:
+        return rows.add_column("id", [str(i) for i in range(len(rows))])
+    twice = [str(id_) for id_, count in Counter(rows["id"]).items() if count > 1]
+    if twice:
+        more = f" and {len(twice) - 1} more ids" if len(twice) > 1 else ""
+        raise DatasetError(
+            f"the dataset holds the id {twice[0]!r}{more} more than once; give every sample its own id"
+        )
+    return rows
+
+
+def batches(
+    rows: datasets.Dataset, collate: Collator, size: int
+) -> Iterator[tuple[list[Row], dict[str, Tensor]]]:
+    """Rows and the model's input, `size` at a time; the next are decoded while the caller uses these."""
+
+    def make(start: int) -> tuple[list[Row], dict[str, Tensor]]:
+        samples = [rows[i] for i in range(start, min(start + size, len(rows)))]
+        return samples, collate(samples)
+
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(make, 0)
+        for start in range(size, len(rows) + size, size):
+            ready = coming.result()
+            if start < len(rows):
+                coming = pool.submit(make, start)
+            yield ready
+
+
+def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None) -> list[str | None]:
+    """The restricted answers to a white image, one forward pass a distinct question."""
+    white = Image.new("RGB", (28, 28), "white")
+    asked = rows.remove_columns([name for name in rows.column_names if name not in ("id", "prompt", "word")])
+    known: dict[tuple[Any, Any], str | None] = {}
+    answers = []
+    for row in asked:
+        text = row.get("prompt") if prompt is None else prompt
+        key = (text, row.get("word") if "{word}" in prompt_text(text or "", "{word}") else None)
+        if key not in known:
+            (found,) = answer(loaded, [{**row, "image": white}], prompt=prompt, free=False)
+            known[key] = found.restricted
+        answers.append(known[key])
+    return answers
+
+
 def answer(
     loaded: Loaded,
     rows: Sequence[Row],
@@ -94,17 +152,25 @@ def answer(
 
     Raises DatasetError and ModelError as `evaluate` does.
     """
-    processor = loaded.processor
-    batch = {k: v.to(loaded.device) for k, v in Collator(processor, prompt, answers=False)(rows).items()}
+    batch = Collator(loaded.processor, prompt, answers=False)(rows)
+    return _answer(loaded, batch, letters, free, max_new_tokens)
+
+
+@torch.inference_mode()
+def _answer(
+    loaded: Loaded, batch: Mapping[str, Tensor], letters: bool, free: bool, limit: int
+) -> list[Answer]:
+    batch = {name: value.to(loaded.device) for name, value in batch.items()}
     outputs = loaded.model(**batch, use_cache=free, logits_to_keep=1)
     logits = outputs.logits[:, -1].float()
-    texts: Sequence[str | None] = [None] * len(rows)
+    texts: Sequence[str | None] = [None] * len(logits)
     if free:
-        tokens = _decode(loaded, batch, logits, outputs.past_key_values, max_new_tokens)
-        texts = [text.strip() for text in processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)]
+        tokens = _decode(loaded, batch, logits, outputs.past_key_values, limit)
+        decoded = loaded.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        texts = [text.strip() for text in decoded]
     if not letters:
         return [Answer(None, None, None, text) for text in texts]
-    values, best = logits[:, letter_tokens(processor)].softmax(-1).topk(TOP)
+    values, best = logits[:, letter_tokens(loaded.processor)].softmax(-1).topk(TOP)
     ranked = [
         [(LETTERS[i], p) for i, p in zip(row, ps, strict=True)]
         for row, ps in zip(best.tolist(), values.tolist(), strict=True)
@@ -112,27 +178,48 @@ def answer(
     return [Answer(top[0][0], top[0][1], top, text) for top, text in zip(ranked, texts, strict=True)]
 
 
+@torch.inference_mode()
+def letter_probabilities(loaded: Loaded, rows: Sequence[Row], prompt: str | None = None) -> Tensor:
+    """The share of each of the 52 `LETTERS` in the answers to a batch of rows: float32 (B, 52), on the CPU.
+
+    Raises DatasetError and ModelError as `evaluate` does.
+    """
+    batch = Collator(loaded.processor, prompt, answers=False)(rows)
+    batch = {name: value.to(loaded.device) for name, value in batch.items()}
+    logits = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1].float()
+    return logits[:, letter_tokens(loaded.processor)].softmax(-1).cpu()
+
+
 def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: Any, limit: int) -> Tensor:
     """Greedy decoding after the prefill that gave `logits` (B, V) and `cache`; after eos comes padding.
 
-    Returns int64 (B, tokens). The first token costs nothing more, each further one a step.
+    Returns int64 (B, tokens). The first token costs nothing more, each further one a step for the rows that
+    are not done; the others leave the cache.
     """
     tokenizer = loaded.processor.tokenizer
     attention = batch["attention_mask"]
-    tokens = logits.argmax(-1, keepdim=True)
-    done = tokens[:, -1] == tokenizer.eos_token_id
-    while tokens.shape[1] < limit and not bool(done.all()):
+    last = logits.argmax(-1)
+    tokens = torch.full((len(last), limit), tokenizer.pad_token_id, device=last.device)
+    open_rows = torch.arange(len(last), device=last.device)
+    for step in range(limit):
+        tokens[open_rows, step] = last
+        going = (last != tokenizer.eos_token_id).nonzero().flatten()
+        if step == limit - 1 or len(going) == 0:
+            break
+        if len(going) < len(open_rows):
+            cache.batch_select_indices(going)
+            open_rows, attention, last = open_rows[going], attention[going], last[going]
         attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
         outputs = loaded.model(
-            input_ids=tokens[:, -1:], attention_mask=attention, past_key_values=cache, use_cache=True
+            input_ids=last[:, None], attention_mask=attention, past_key_values=cache, use_cache=True
         )
-        best = outputs.logits[:, -1].argmax(-1).masked_fill(done, tokenizer.pad_token_id)
-        tokens = torch.cat([tokens, best[:, None]], dim=1)
-        done |= best == tokenizer.eos_token_id
+        last = outputs.logits[:, -1].argmax(-1)
     return tokens
 
 
-def _table(rows: datasets.Dataset, answers: Sequence[Answer]) -> pa.Table:
+def _table(
+    rows: datasets.Dataset, answers: Sequence[Answer], more: Mapping[str, list[str | None]]
+) -> pa.Table:
     own = rows.remove_columns("image").with_format("arrow")[:]
     columns: dict[str, Any] = {
         "id": own["id"].cast(pa.string()),
@@ -142,6 +229,7 @@ def _table(rows: datasets.Dataset, answers: Sequence[Answer]) -> pa.Table:
         "probability": pa.array([a.probability for a in answers], pa.float64()),
         "top5": pa.array([None if a.top is None else json.dumps(a.top) for a in answers], pa.string()),
     }
+    columns |= {name: pa.array(values, pa.string()) for name, values in more.items()}
     return pa.table(columns | {name: own[name] for name in own.column_names if name not in columns})
 
 

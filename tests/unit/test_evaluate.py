@@ -3,16 +3,21 @@
 import json
 from pathlib import Path
 
+import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 import small_model
 from unblind.collate import Collator, letter_tokens
+from unblind.draw import draw
 from unblind.errors import DatasetError
 from unblind.evaluation import evaluate, evaluate_to
-from unblind.words import LETTERS
+from unblind.fonts import FontLibrary
+from unblind.scene import sample_scene
+from unblind.words import LETTERS, WordSource
 
 MIXED = small_model.samples(7).map(lambda row, i: {"prompt": "Dark?" + "!" * i}, with_indices=True)
 
@@ -86,9 +91,43 @@ def test_what_is_written(tmp_path: Path) -> None:
 
 
 def test_a_broken_image_is_named() -> None:
-    import datasets
-
     rows = MIXED.cast_column("image", datasets.Image(decode=False))
     broken = rows.map(lambda row: {"image": {"bytes": row["image"]["bytes"][:60], "path": None}})
     with pytest.raises(DatasetError, match="row s0"):
         evaluate(small_model.loaded(), broken)
+
+
+def test_an_id_twice_is_refused_before_asking() -> None:
+    with pytest.raises(DatasetError, match="id 's0' and 6 more ids more than once"):
+        evaluate(small_model.loaded(), datasets.concatenate_datasets([MIXED, MIXED]))
+
+
+def test_no_sample_and_one() -> None:
+    with pytest.raises(DatasetError, match="empty"):
+        evaluate(small_model.loaded(), MIXED.select([]))
+    assert evaluate(small_model.loaded(), MIXED.select([0])).num_rows == 1
+
+
+def test_the_answer_to_a_blank_image_depends_on_the_prompt_alone() -> None:
+    twice = datasets.concatenate_datasets([MIXED, small_model.samples(2, prompt="Dark?")]).remove_columns(
+        "id"
+    )
+    found = evaluate(small_model.loaded(), twice, free=False, blank=True)["blank"].to_pylist()
+    assert found[7] == found[8] == found[0]
+    white = MIXED.map(lambda _: {"image": Image.new("RGB", (50, 50), "white")}, features=MIXED.features)
+    assert found[:7] == evaluate(small_model.loaded(), white, free=False)["restricted"].to_pylist()
+
+
+def test_rows_without_a_scene_have_no_uncircled_answer() -> None:
+    with pytest.raises(DatasetError, match="no 'scene'"):
+        evaluate(small_model.loaded(), MIXED, free=False, uncircled=True)
+
+
+def test_the_uncircled_answer_is_the_one_to_the_word_alone(words: WordSource, fonts: FontLibrary) -> None:
+    scene = sample_scene(0, "test", 1, words, fonts)
+    font = fonts.get(scene.font.digest)
+    row = {"prompt": "Dark?", "answer": scene.letter, "scene": scene.to_json()}
+    images = [Image.fromarray(draw(scene, font, circled=circled)) for circled in (True, False)]
+    rows = datasets.Dataset.from_list([{**row, "image": image} for image in images])
+    found = evaluate(small_model.loaded(), rows, free=False, uncircled=True)
+    assert found["uncircled"].to_pylist() == [found["restricted"].to_pylist()[1]] * 2

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
@@ -21,6 +22,9 @@ def evaluate(
     prompt: str | None = None,
     limit: int | None = None,
     free: bool = True,
+    blank: Annotated[bool, Parameter(negative=())] = False,
+    uncircled: Annotated[bool, Parameter(negative=())] = False,
+    occlusion: Annotated[bool, Parameter(negative=())] = False,
     batch_size: int = 32,
     device: str = "auto",
     dtype: str = "auto",
@@ -41,6 +45,10 @@ def evaluate(
             word, or a text.
         limit: only the first so many samples.
         free: also decode free answers; --no-free leaves them out.
+        blank: also ask about a white image: what the model answers without seeing anything.
+        uncircled: also ask about each word without its ellipse; needs the scenes of our own Parquet datasets.
+        occlusion: also cover the ellipse, the circled letter or another one, and write occlusion.json; needs
+            the scenes too.
         batch_size: samples at once.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
@@ -50,21 +58,35 @@ def evaluate(
     from unblind.dataset import read
     from unblind.evaluation import evaluate_to
     from unblind.model import load
-    from unblind.outputs import claim
+    from unblind.occlusion import occlusion_check, scenes_needed
+    from unblind.outputs import claim, write_json
 
     given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
     settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}
     samples = read(data, split)
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
+    if occlusion or uncircled:
+        scenes_needed(samples)
     with claim(out, settings, made_by="unblind evaluate"):
         loaded = load(
             model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
         )
         metrics = evaluate_to(
-            out, loaded, samples, data=data, prompt=prompt, free=free, batch_size=batch_size
+            out,
+            loaded,
+            samples,
+            data=data,
+            prompt=prompt,
+            free=free,
+            batch_size=batch_size,
+            blank=blank,
+            uncircled=uncircled,
         )
+        if occlusion:
+            covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)
+            write_json(out / "occlusion.json", covered)
     show({"": metrics})
-    print(f"{out}/predictions.parquet, {out}/metrics.json")
+    print(f"{out}/predictions.parquet, {out}/metrics.json" + (f", {out}/occlusion.json" * occlusion))
 
 
 def show(runs: dict[str, dict[str, Any]]) -> None:
