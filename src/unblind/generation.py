@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 from cyclopts import Parameter
 
+from unblind import blindtest
 from unblind.card import dataset_card
 from unblind.draw import draw
 from unblind.errors import RecipeError, SceneError, WordsError
@@ -56,7 +58,9 @@ class GenerateOptions:
         prompt: the question, or its name in `PROMPTS`; `{word}` in it stands for the word itself.
         answer: what is asked for: the circled `letter`, or the `word` (with `--prompt read`, a reading test).
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
-        preset: `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
+        preset: `blindtest` draws the benchmark's 1,248 images again, all in the test split (needs Open Sans, and
+            Helvetica or Liberation Sans; looked for in the system's fonts if --fonts names none; words, seed
+            and the numbers of images do not matter). `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
             25, 50, 100, 200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid
             is cut off at the number of images.
     """
@@ -75,7 +79,7 @@ class GenerateOptions:
     prompt: str = DEFAULT_PROMPT
     answer: Literal["letter", "word"] = "letter"
     layout: Literal["parquet", "imagefolder"] = "parquet"
-    preset: Literal["notebook"] | None = None
+    preset: Literal["notebook", "blindtest"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what makes no dataset. Raises RecipeError."""
@@ -89,18 +93,20 @@ class GenerateOptions:
         for name, value, known in (
             ("answer", self.answer, ("letter", "word")),
             ("layout", self.layout, ("parquet", "imagefolder")),
-            ("preset", self.preset, (None, "notebook")),
+            ("preset", self.preset, (None, "notebook", "blindtest")),
         ):
             if value not in known:
                 raise RecipeError(f"--{name} {value}: need one of {', '.join(str(k) for k in known if k)}")
         if self.preset and self.scene != SceneOptions():
-            raise RecipeError("--preset notebook sets the drawing's knobs itself; leave them out")
+            raise RecipeError(f"--preset {self.preset} sets the drawing's knobs itself; leave them out")
         if not self.prompt.strip():
             raise RecipeError("--prompt is empty; write the question")
 
     @property
     def rows(self) -> dict[Split, int]:
         """Number of images of each split."""
+        if self.preset == "blindtest":
+            return {"train": 0, "validation": 0, "test": blindtest.COUNT}
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
 
@@ -132,7 +138,7 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
         raise RecipeError(f"--workers {workers}: need 0 (all cores) or more")
     out = Path(out)
     words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
-    fonts = find_fonts(*options.fonts, bold=options.bold, italic=options.italic)
+    fonts = _find_fonts(options)
     maker = Maker(out, options, words, fonts, parquet_schema())
     shards = plan(options)
     splits = [split for split, count in options.rows.items() if count]
@@ -145,6 +151,13 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
             write_text(out / "README.md", _card(maker, shards))
             _draw_all(maker, shards, missing, workers)
             write_text(out / "README.md", _card(maker, shards))
+
+
+def _find_fonts(options: GenerateOptions) -> FontLibrary:
+    if options.preset == "blindtest":
+        named = () if options.fonts == ("bundled",) else options.fonts
+        return FontLibrary(blindtest.benchmark_fonts(*named))
+    return find_fonts(*options.fonts, bold=options.bold, italic=options.italic)
 
 
 def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int) -> None:
@@ -185,6 +198,8 @@ class Maker:
 
     def scenes(self, split: Split, start: int, stop: int) -> Iterator[Scene]:
         """The scenes of these rows."""
+        if self.options.preset == "blindtest":
+            return islice(blindtest.benchmark_scenes(self.fonts.fonts), start, stop)
         if self.options.preset == "notebook":
             return _grid(self, split, start, stop)
         return (
