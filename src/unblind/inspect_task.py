@@ -1,0 +1,92 @@
+"""The same samples, prompts and rules for any model that Inspect reaches; needs `unblind[inspect]`.
+
+    inspect eval unblind/circled_letter --model openai/gpt-4o -T data=circles -T limit=100
+
+Inspect calls the provider, retries, keeps to rate limits and writes the logs. Only free answers are measured:
+providers give no probabilities of 52 letters.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
+from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
+from inspect_ai.solver import TaskState, generate
+
+from unblind.collate import Row, prepared
+from unblind.dataset import read
+from unblind.errors import DatasetError, RecipeError
+from unblind.evaluation import with_ids
+from unblind.images import decode_image
+from unblind.prompts import parse_letter, prompt_text
+
+RULES = ("exact", "any-case")
+
+
+@task
+def circled_letter(
+    data: str = "XAI/vlmsareblind",
+    split: str | None = None,
+    prompt: str | None = None,
+    rule: str = "exact",
+    limit: int | None = None,
+) -> Task:
+    """Which letter is circled?
+
+    Args:
+        data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
+        split: of the dataset; by default the held-out one.
+        prompt: instead of the dataset's own; a name in `PROMPTS` or a text.
+        rule: `exact` (the letter alone in its case) or `any-case`.
+        limit: only the first so many samples.
+
+    Raises:
+        DatasetError: no rows, columns missing, an id twice, a broken image.
+        RecipeError: an unknown rule.
+    """
+    if rule not in RULES:
+        raise RecipeError(f"unknown rule {rule}; choose {' or '.join(RULES)} (-T rule=...)")
+    rows = with_ids(prepared(read(data, split)))
+    rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
+    samples = [_sample(row, prompt) for row in rows]
+    return Task(
+        dataset=MemoryDataset(samples, name=data),
+        solver=generate(),
+        scorer=named_letter(rule),
+        config=GenerateConfig(temperature=0),
+    )
+
+
+def _sample(row: Row, prompt: str | None) -> Sample:
+    text = row.get("prompt") if prompt is None else prompt
+    if not isinstance(text, str):
+        raise DatasetError(f"row {row['id']} has no prompt; add a column prompt, or name one (-T prompt=...)")
+    picture = io.BytesIO()
+    decode_image(row["image"], f"row {row['id']}").save(picture, "PNG")
+    uri = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+    question = ContentText(text=prompt_text(text, str(row.get("word") or "")))
+    return Sample(
+        id=str(row["id"]),
+        input=[ChatMessageUser(content=[ContentImage(image=uri), question])],
+        target=str(row["answer"]),
+        metadata={name: row[name] for name in ("word", "index", "font") if row.get(name) is not None},
+    )
+
+
+@scorer(metrics=[accuracy(), stderr()])
+def named_letter(rule: str = "exact") -> Scorer:
+    """Whether a reply is the right letter and nothing else, as `parse_letter` reads it."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        letter = parse_letter(state.output.completion)
+        wanted = target.text
+        right = letter == wanted if rule == "exact" else (letter or "").lower() == wanted.lower()
+        return Score(
+            value=CORRECT if right else INCORRECT, answer=letter, explanation=state.output.completion
+        )
+
+    return score
