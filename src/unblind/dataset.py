@@ -56,7 +56,8 @@ def read(source: str | Path, split: str | None = None) -> Dataset:
         source: a folder that `generate` made; a Parquet file, or a folder of them; a folder with images and a
             metadata.csv; or the id of a dataset on the Hugging Face Hub. It needs the columns `image`,
             `prompt`, `answer`, or those of XAI/vlmsareblind: `image`, `prompt`, `groundtruth`. Of that
-            benchmark's tasks the circled letters are kept, and its `metadata` is spread over columns.
+            benchmark's tasks the circled letters are kept, and its `metadata` is spread over columns;
+            `published` is JSON, {model: {question: whether its answer was right}}.
         split: its name; "validation" also finds "valid", "val" and "dev". None: the held-out one, which is
             test, or else validation, or else the only one there is.
 
@@ -183,7 +184,25 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
         values = [_value(thing.get(name), kind) for thing in objects]
         if name not in table.column_names and any(value is not None for value in values):
             table = table.append_column(name, pa.array(values, kind))
+    results = [_published(thing.get("published")) for thing in objects]
+    if "published" not in table.column_names and any(results):
+        table = table.append_column("published", pa.array(results, pa.string()))
     return table if "letter" in table.column_names else table.append_column("letter", table["answer"])
+
+
+def _published(results: Any) -> str | None:
+    """Whether published models were right on this image, as JSON {model: {question: bool}}.
+
+    The benchmark's files have {"model | question": bool}.
+    """
+    if not isinstance(results, dict):
+        return None
+    models: dict[str, dict[str, bool]] = {}
+    for name, right in results.items():
+        model, bar, question = name.partition(" | ")
+        if bar and isinstance(right, bool):
+            models.setdefault(model, {})[question] = right
+    return json.dumps(models) if models else None
 
 
 def _object(text: Any) -> dict[str, Any]:
