@@ -58,11 +58,11 @@ class GenerateOptions:
         prompt: the question, or its name in `PROMPTS`; `{word}` in it stands for the word itself.
         answer: what is asked for: the circled `letter`, or the `word` (with `--prompt read`, a reading test).
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
-        preset: `blindtest` draws the benchmark's 1,248 images again, all in the test split (needs Open Sans, and
-            Helvetica or Liberation Sans; looked for in the system's fonts if --fonts names none; words, seed
-            and the numbers of images do not matter). `notebook` takes the scenes from the original notebook's grid (512 px; every letter x padding
-            25, 50, 100, 200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid
-            is cut off at the number of images.
+        preset: `blindtest` draws the benchmark's 1,248 images again, all of them in the test split; it needs
+            Open Sans, and Helvetica or Liberation Sans, from the system if --fonts names none. `notebook`
+            takes the scenes from the original notebook's grid (512 px; every letter x padding 25, 50, 100,
+            200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid is cut off
+            at the number of images.
     """
 
     train: int = 10_000
@@ -138,7 +138,7 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
         raise RecipeError(f"--workers {workers}: need 0 (all cores) or more")
     out = Path(out)
     words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
-    fonts = _find_fonts(options)
+    fonts = fonts_of(options)
     maker = Maker(out, options, words, fonts, parquet_schema())
     shards = plan(options)
     splits = [split for split, count in options.rows.items() if count]
@@ -153,7 +153,8 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
             write_text(out / "README.md", _card(maker, shards))
 
 
-def _find_fonts(options: GenerateOptions) -> FontLibrary:
+def fonts_of(options: GenerateOptions) -> FontLibrary:
+    """The fonts to draw with. Raises FontsError."""
     if options.preset == "blindtest":
         named = () if options.fonts == ("bundled",) else options.fonts
         return FontLibrary(blindtest.benchmark_fonts(*named))
@@ -290,6 +291,7 @@ def _settings(maker: Maker) -> dict[str, Any]:
     fonts = "".join(font.digest for font in maker.fonts.fonts)
     return {
         **asdict(maker.options),
+        **maker.options.rows,
         "words_sha256": hashlib.sha256(repr(maker.words).encode()).hexdigest(),
         "fonts_sha256": hashlib.sha256(fonts.encode()).hexdigest(),
     }

@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unblind import generation
-from unblind.dataset import read
 from unblind.generation import GenerateOptions
 
 
@@ -30,7 +29,7 @@ def generate(
     generation.generate(out, options, workers=workers)
     counts = ", ".join(f"{count:,} {split}" for split, count in options.rows.items() if count)
     if options.preset == "blindtest":
-        fonts = " and ".join(read(out, "test").unique("font"))
+        fonts = " and ".join(generation.fonts_of(options).families)
         note = "; Liberation Sans stands in for Helvetica, which is not here" if "Liberation" in fonts else ""
         print(f"The benchmark's words in {fonts}{note}.")
     print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")
