@@ -82,11 +82,10 @@ def named_letter(rule: str = "exact") -> Scorer:
     """Whether a reply is the right letter and nothing else, as `parse_letter` reads it."""
 
     async def score(state: TaskState, target: Target) -> Score:
-        letter = parse_letter(state.output.completion)
+        reply = state.output.completion
+        letter = parse_letter(reply)
         wanted = target.text
         right = letter == wanted if rule == "exact" else (letter or "").lower() == wanted.lower()
-        return Score(
-            value=CORRECT if right else INCORRECT, answer=letter, explanation=state.output.completion
-        )
+        return Score(value=CORRECT if right else INCORRECT, answer=letter, explanation=reply)
 
     return score
