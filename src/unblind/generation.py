@@ -291,7 +291,7 @@ def _settings(maker: Maker) -> dict[str, Any]:
     fonts = "".join(font.digest for font in maker.fonts.fonts)
     return {
         **asdict(maker.options),
-        **maker.options.rows,
+        **{str(split): count for split, count in maker.options.rows.items()},
         "words_sha256": hashlib.sha256(repr(maker.words).encode()).hexdigest(),
         "fonts_sha256": hashlib.sha256(fonts.encode()).hexdigest(),
     }
