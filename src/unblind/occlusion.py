@@ -58,7 +58,7 @@ def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[st
     boxes = letter_boxes(scene, font)
 
     def without(index: int) -> NDArray[np.uint8]:
-        image = bare.copy()
+        image: NDArray[np.uint8] = bare.copy()
         x0, y0 = np.maximum(np.floor(boxes[index, :2]).astype(int) - 1, 0)  # antialiasing reaches out
         x1, y1 = np.ceil(boxes[index, 2:]).astype(int) + 1
         image[y0:y1, x0:x1] = scene.background
