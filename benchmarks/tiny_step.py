@@ -34,9 +34,7 @@ WARM = 3  # steps that are not timed
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--steps", type=int, default=12, help="timed steps of 32 samples")
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:

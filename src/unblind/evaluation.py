@@ -26,6 +26,7 @@ from unblind.outputs import atomic, write_json
 from unblind.progress import progress
 from unblind.prompts import prompt_text
 from unblind.scoring import score
+from unblind.teacher import tokens_right
 from unblind.versions import versions
 from unblind.words import LETTERS
 
@@ -68,7 +69,8 @@ def evaluate(
     Returns:
         The predictions: id, answer, free, restricted, probability, top5 (JSON: [[letter, probability], ...]),
         blank and uncircled where asked for, then the dataset's own columns without the image. If some answer
-        is no single letter, what is restricted to letters is null.
+        is no single letter, what is restricted to letters is null, and tokens_right is the share of each
+        answer's tokens that are right (see `tokens_right`).
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed.
@@ -76,7 +78,10 @@ def evaluate(
     """
     rows = with_ids(prepared(dataset))
     letters = set(rows.unique("answer")) <= set(LETTERS)
-    more: dict[str, list[str | None]] = {}
+    more: dict[str, list[Any]] = {}
+    if not letters:
+        more["tokens_right"] = []
+        max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
     if blank:
         more["blank"] = _blank(loaded, rows, prompt) if letters else [None] * len(rows)
     answers: list[Answer] = []
@@ -84,6 +89,8 @@ def evaluate(
     with progress("evaluate", len(rows)) as advance:
         for samples, batch in batches(rows, Collator(loaded.processor, prompt, answers=False), batch_size):
             answers += _answer(loaded, batch, letters, free, max_new_tokens)
+            if not letters:
+                more["tokens_right"] += tokens_right(loaded, samples, prompt)
             if uncircled:
                 bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
                 found = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
@@ -217,9 +224,7 @@ def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: 
     return tokens
 
 
-def _table(
-    rows: datasets.Dataset, answers: Sequence[Answer], more: Mapping[str, list[str | None]]
-) -> pa.Table:
+def _table(rows: datasets.Dataset, answers: Sequence[Answer], more: Mapping[str, list[Any]]) -> pa.Table:
     own = rows.remove_columns("image").with_format("arrow")[:]
     columns: dict[str, Any] = {
         "id": own["id"].cast(pa.string()),
@@ -229,7 +234,10 @@ def _table(
         "probability": pa.array([a.probability for a in answers], pa.float64()),
         "top5": pa.array([None if a.top is None else json.dumps(a.top) for a in answers], pa.string()),
     }
-    columns |= {name: pa.array(values, pa.string()) for name, values in more.items()}
+    columns |= {
+        name: pa.array(values, pa.float64() if name == "tokens_right" else pa.string())
+        for name, values in more.items()
+    }
     return pa.table(columns | {name: own[name] for name in own.column_names if name not in columns})
 
 

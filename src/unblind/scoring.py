@@ -44,8 +44,14 @@ def score(predictions: pa.Table) -> dict[str, Any]:
     ``{"value", "low", "high"}``; ``free`` is None if no free answers were asked for. An entry of a breakdown
     has its ``n`` too, counts restricted answers, and has a string as key (positions from "0"). What the
     dataset does not tell is left out. Raises DatasetError as `check` does.
+
+    Where answers are longer than a letter, nothing is restricted: ``restricted`` is None, breakdowns count
+    free answers, there are no base rates, and ``tokens`` is the mean share of an answer's tokens that are
+    right, each after the right ones before it.
     """
     check(predictions)
+    if predictions["restricted"].null_count:
+        return _score_texts(predictions)
     hits = restricted_hits(predictions)
     return {
         "n": len(hits),
@@ -55,8 +61,20 @@ def score(predictions: pa.Table) -> dict[str, Any]:
     }
 
 
+def _score_texts(predictions: pa.Table) -> dict[str, Any]:
+    accuracy: dict[str, Any] = {"free": _free_accuracy(predictions), "restricted": None}
+    if "tokens_right" in predictions.column_names:
+        shares = predictions["tokens_right"].to_pylist()
+        accuracy["tokens"] = {"value": math.fsum(shares) / len(shares)}
+    by = _breakdowns(predictions, free_hits(predictions) or [])
+    return {"n": predictions.num_rows, "accuracy": accuracy, "by": by, "base_rates": {}}
+
+
 def check(predictions: pa.Table) -> None:
-    """Raise DatasetError for predictions that are empty, lack a column or an answer, or hold an id twice."""
+    """Raise DatasetError for predictions that are empty, lack a column or an answer, or hold an id twice.
+
+    `restricted` may be null throughout (answers longer than a letter), but not here and there.
+    """
     missing = [name for name in REQUIRED if name not in predictions.column_names]
     if missing:
         found = ", ".join(predictions.column_names) or "none"
@@ -71,6 +89,8 @@ def check(predictions: pa.Table) -> None:
         raise DatasetError(f"predictions hold the id {twice!r} more than once; give every sample its own id")
     for name in ("answer", "restricted"):
         values = texts(predictions, name)
+        if name == "restricted" and predictions[name].null_count == len(values):
+            continue
         if None in values:
             raise DatasetError(f"predictions have no text as {name!r} at id {ids[values.index(None)]!r}")
 

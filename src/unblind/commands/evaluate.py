@@ -98,10 +98,12 @@ def show(runs: dict[str, dict[str, Any]]) -> None:
         table.add_row(name, f"{metrics['n']:,}", *cells)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
-    rates = next(iter(runs.values()))["base_rates"].items()
-    console.print(
-        "Without sight: " + ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in rates)
-    )
+    first = next(iter(runs.values()))
+    if tokens := first["accuracy"].get("tokens"):
+        console.print(f"Letter by letter, each after the right ones before it: {tokens['value']:.1%}")
+    if rates := first["base_rates"].items():
+        shares = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in rates)
+        console.print(f"Without sight: {shares}")
 
 
 def _percent(value: dict[str, float] | None) -> str:
