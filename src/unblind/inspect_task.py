@@ -19,12 +19,11 @@ from inspect_ai.solver import TaskState, generate
 
 from unblind.collate import Row, prepared
 from unblind.dataset import read
-from unblind.errors import DatasetError, RecipeError
+from unblind.errors import DatasetError
 from unblind.evaluation import with_ids
 from unblind.images import decode_image
 from unblind.prompts import parse_letter, prompt_text
-
-RULES = ("exact", "any-case")
+from unblind.rules import rule_named
 
 
 @task
@@ -41,15 +40,14 @@ def circled_letter(
         data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
         split: of the dataset; by default the held-out one.
         prompt: instead of the dataset's own; a name in `PROMPTS` or a text.
-        rule: `exact` (the letter alone in its case) or `any-case`.
+        rule: a name in `unblind.rules.RULES`; by default the letter alone, in its case.
         limit: only the first so many samples.
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken image.
         RecipeError: an unknown rule.
     """
-    if rule not in RULES:
-        raise RecipeError(f"unknown rule {rule}; choose {' or '.join(RULES)} (-T rule=...)")
+    rule_named(rule, "-T rule=...")  # before anything is read
     rows = with_ids(prepared(read(data, split)))
     rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
     samples = [_sample(row, prompt) for row in rows]
@@ -79,13 +77,12 @@ def _sample(row: Row, prompt: str | None) -> Sample:
 
 @scorer(metrics=[accuracy(), stderr()])
 def named_letter(rule: str = "exact") -> Scorer:
-    """Whether a reply is the right letter and nothing else, as `parse_letter` reads it."""
+    """Whether a reply is right by a rule of `unblind.rules`."""
+    right = rule_named(rule, "-T rule=...")
 
     async def score(state: TaskState, target: Target) -> Score:
         reply = state.output.completion
-        letter = parse_letter(reply)
-        wanted = target.text
-        right = letter == wanted if rule == "exact" else (letter or "").lower() == wanted.lower()
-        return Score(value=CORRECT if right else INCORRECT, answer=letter, explanation=reply)
+        value = CORRECT if right(reply, target.text) else INCORRECT
+        return Score(value=value, answer=parse_letter(reply), explanation=reply)
 
     return score
