@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +34,9 @@ from unblind.recipe import Quantization
 
 TINY = Path(__file__).parent / "tiny" / "checkpoint"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# NF4 and int8 would also take the tower, the projector and the head, where they cost most and save least.
-NOT_QUANTIZED = ["model.vision_tower", "model.multi_modal_projector", "lm_head"]
+# Full names: transformers 5.23 spares a module whose name begins, up to a dot, or ends with one of these.
+HEAD = ["lm_head"]  # tied to the embeddings, and never quantized
+VISION = ["model.vision_tower", "model.multi_modal_projector"]
 
 
 @dataclass
@@ -56,6 +59,8 @@ def load(
     dtype: str = "auto",
     revision: str | None = None,
     quantization: Quantization | None = None,
+    double_quantization: bool = True,
+    quantize_vision: bool = False,
 ) -> Loaded:
     """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
 
@@ -65,7 +70,9 @@ def load(
         device: "auto", "cpu", "cuda" or "mps".
         dtype: "auto", "float32", "bfloat16" or "float16"; `auto` takes bfloat16 where the hardware has it.
         revision: of the hub repository.
-        quantization: "nf4" or "int8" (by bitsandbytes), of the language model alone.
+        quantization: "nf4" or "int8" (by bitsandbytes), of the language model's layers.
+        double_quantization: of nf4's scales as well.
+        quantize_vision: also the vision tower and the projector.
 
     Raises:
         ModelError: not a PaliGemma checkpoint, incomplete, gated, unknown, no network, no such device, an
@@ -81,9 +88,13 @@ def load(
     _check_type(source, name, revision)
     where: dict[str, Any] = {} if revision is None else {"revision": revision}
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
+    how: dict[str, Any] = {}
+    if quantization is not None:
+        how["quantization_config"] = _bitsandbytes(quantization, kind, double_quantization, quantize_vision)
+        how["device_map"] = {"": place}
     with _loading(name):
         processor = PaliGemmaProcessor.from_pretrained(source, backend="pil", **where)
-        model = _load_weights(source, kind, place, quantization, **where)
+        model = _load_weights(source, kind, place, **where, **how)
     wrapped = model if adapter is None else attach(model, Path(adapter))
     return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), place)
 
@@ -107,18 +118,30 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         raise ModelError(f"unknown dtype {dtype}; choose auto, {', '.join(DTYPES)} (--dtype)")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu" and _cpu_has_bfloat16():
+    if device.type == "cpu" and _cpu_prefers_bfloat16():
         return torch.bfloat16
     return torch.float32  # float16 overflows in Gemma's activations too easily to be the default on mps
 
 
-def _cpu_has_bfloat16() -> bool:
-    """Only AMX makes bfloat16 the faster one.
+@lru_cache(maxsize=1)
+def _cpu_prefers_bfloat16() -> bool:
+    """Whether this CPU multiplies bfloat16 matrices half as fast again as float32 ones, at least.
 
-    Two cores multiplied (6144 x 192) by (192 x 512) matrices at 228 GFLOP/s in float32 and 147 in bfloat16
-    with AVX512_BF16 (Xeon of 2023); without either, bfloat16 is emulated, up to 100 times slower.
+    Its instructions alone don't tell. With AVX512_BF16, two cores of an EPYC of 2023 reached 395 GFLOP/s
+    against 124, two of a Xeon with its AMX switched off 147 against 228; without it, bfloat16 is emulated.
     """
-    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    if not {"amx_bf16", "avx512_bf16"} & {k for k, there in torch.cpu.get_capabilities().items() if there}:
+        return False
+    seconds = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        left, right = torch.ones(2048, 192, dtype=dtype), torch.ones(192, 512, dtype=dtype)
+        times = []
+        for _ in range(10):
+            began = time.perf_counter()
+            left @ right
+            times.append(time.perf_counter() - began)
+        seconds[dtype] = min(times)
+    return seconds[torch.float32] > 1.5 * seconds[torch.bfloat16]
 
 
 def _check_files(folder: Path) -> None:
@@ -152,14 +175,8 @@ def _check_type(source: str, name: str, revision: str | None) -> None:
 
 
 def _load_weights(
-    source: str,
-    dtype: torch.dtype,
-    device: torch.device,
-    quantization: Quantization | None,
-    **options: Any,
+    source: str, dtype: torch.dtype, device: torch.device, **options: Any
 ) -> PaliGemmaForConditionalGeneration:
-    if quantization is not None:
-        options |= {"quantization_config": _bitsandbytes(quantization, dtype), "device_map": {"": device}}
     found: Any = PaliGemmaForConditionalGeneration.from_pretrained(
         source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
     )
@@ -169,29 +186,30 @@ def _load_weights(
         raise ModelError(
             f"{source} lacks {len(missing)} weights, among them {missing[0]}; save or download it again"
         )
-    if quantization is None:
+    if "quantization_config" not in options:
         model.to(device)
     _keep_gradients(model)
     return model  # type: ignore[no-any-return]
 
 
-def _bitsandbytes(quantization: Quantization, dtype: torch.dtype) -> BitsAndBytesConfig:
+def _bitsandbytes(kind: Quantization, dtype: torch.dtype, double: bool, vision: bool) -> BitsAndBytesConfig:
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise ModelError("quantization needs bitsandbytes; run `pip install unblind[gpu]`") from error
-    if quantization == "int8":
+    if kind == "int8":
         options: dict[str, Any] = {"load_in_8bit": True}
-    elif quantization == "nf4":
+    elif kind == "nf4":
         options = {
             "load_in_4bit": True,
             "bnb_4bit_quant_type": "nf4",
-            "bnb_4bit_use_double_quant": True,
+            "bnb_4bit_use_double_quant": double,
             "bnb_4bit_compute_dtype": dtype,
         }
     else:
-        raise ModelError(f"unknown quantization {quantization}; choose nf4 or int8 (--quantization)")
-    return BitsAndBytesConfig(**options, llm_int8_skip_modules=NOT_QUANTIZED)  # type: ignore[no-untyped-call]
+        raise ModelError(f"unknown quantization {kind}; choose nf4 or int8 (--quantization)")
+    spared = HEAD if vision else VISION + HEAD
+    return BitsAndBytesConfig(**options, llm_int8_skip_modules=spared)  # type: ignore[no-untyped-call]
 
 
 def _keep_gradients(model: PaliGemmaForConditionalGeneration) -> None:

@@ -35,7 +35,9 @@ class TrainOptions:
         rslora: scale by alpha / sqrt(rank) instead.
         dora: train magnitudes as well (DoRA).
         target_modules: module names for LoRA, instead of all linear layers of the chosen parts.
-        quantization: of the language model, with bitsandbytes.
+        quantization: of the language model's weights but embeddings and head, with bitsandbytes.
+        double_quantization: of nf4's scales as well: 0.4 bits a weight less.
+        quantize_vision: also vision tower and projector, where it costs most and saves least.
         epochs: passes over the data, if max-steps is not given.
         max_steps: optimizer steps.
         batch_size: samples a forward pass.
@@ -75,6 +77,8 @@ class TrainOptions:
     dora: bool = False
     target_modules: tuple[str, ...] = ()
     quantization: Quantization | None = None
+    double_quantization: bool = True
+    quantize_vision: bool = False
     # how
     epochs: float = 1.0
     max_steps: int | None = None
@@ -134,8 +138,12 @@ class PretrainOptions:
         tower_lr: the tower's share of the learning rates after that.
         polish_lr: the third stage's share of the peak learning rates.
         start: a checkpoint that has the first two stages behind it, to go on with the third.
+        font_sources: where lessons take their fonts from: bundled, system, folders, files.
+        families: those to take; none named: all. Held-out families are never taken.
         seed: of weights and lessons.
         save_every: steps between checkpoints.
+        device: auto, cpu, cuda or mps.
+        dtype: auto, float32 or bfloat16; weights are float32 in any case.
     """
 
     see_steps: int = 2000
@@ -148,8 +156,12 @@ class PretrainOptions:
     tower_lr: float = 0.3
     polish_lr: float = 0.6
     start: str | None = None
+    font_sources: tuple[str, ...] = ("bundled",)
+    families: tuple[str, ...] = ()
     seed: int = 0
     save_every: int = 200
+    device: str = "auto"
+    dtype: str = "auto"
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""

@@ -10,6 +10,8 @@ import pytest
 import torch
 
 import unblind.tiny.pretrain as module
+from unblind.errors import FontsError
+from unblind.fonts import find_fonts
 from unblind.model import TINY, load
 from unblind.recipe import PretrainOptions, load_recipe
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
@@ -18,10 +20,12 @@ from unblind.tiny.muon import Muon, orthogonalise
 from unblind.tiny.pretrain import Heads, attend_to_neighbours, look, pretrain, read_aloud
 from unblind.words import LETTERS, split_of
 
+FONTS = find_fonts().of_split("train")
+
 
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:
-    return Lessons(seed=3, first=0, last=1, tokens=1024, growth=1).lesson(7)
+    return Lessons(fonts=FONTS, seed=3, first=0, last=1, tokens=1024, growth=1).lesson(7)
 
 
 def test_the_checkpoint_is_small_and_of_the_real_architecture() -> None:
@@ -42,14 +46,14 @@ def test_every_letter_is_one_token_and_lessons_encode_as_the_tokenizer_does() ->
 
 
 def test_lessons_depend_on_seed_and_number_alone(lesson: Lesson) -> None:
-    again = Lessons(seed=3, first=5, last=9, tokens=1024, growth=1).lesson(7)
+    again = Lessons(fonts=FONTS, seed=3, first=5, last=9, tokens=1024, growth=1).lesson(7)
     assert torch.equal(lesson.pixels, again.pixels) and torch.equal(lesson.ids, again.ids)
-    other = Lessons(seed=4, first=0, last=1, tokens=1024, growth=1).lesson(7)
+    other = Lessons(fonts=FONTS, seed=4, first=0, last=1, tokens=1024, growth=1).lesson(7)
     assert lesson.pixels.shape != other.pixels.shape or not torch.equal(lesson.pixels, other.pixels)
 
 
 def test_targets_spell_the_words_from_left_to_right() -> None:
-    lessons = Lessons(seed=0, first=0, last=1, tokens=4096, growth=1)
+    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=4096, growth=1)
     checked = 0
     for number in range(4):
         lesson = lessons.lesson(number)
@@ -68,7 +72,7 @@ def test_targets_spell_the_words_from_left_to_right() -> None:
 
 
 def test_lessons_hold_training_words_alone_and_never_ask_about_circles() -> None:
-    lessons = Lessons(seed=1, first=0, last=1, tokens=4096, growth=1)
+    lessons = Lessons(fonts=FONTS, seed=1, first=0, last=1, tokens=4096, growth=1)
     rng = np.random.default_rng(0)
     words = [lessons._word(rng, 20) for _ in range(300)]
     assert {split_of(word) for word in words if len(word) >= 3} == {"train"}
@@ -121,7 +125,7 @@ def test_heads_start_at_neighbours(lesson: Lesson) -> None:
 
 def test_fewer_rows_are_read_as_the_model_itself_reads_them() -> None:
     """With all rows, the loss is that of the model's own forward pass on the whole image."""
-    lessons = Lessons(seed=0, first=0, last=1, tokens=512, growth=1)
+    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=512, growth=1)
     lesson = next(x for x in map(lessons.lesson, range(100)) if x.rows == GRID)
     model = new_model().eval()
     with torch.no_grad():
@@ -190,3 +194,17 @@ def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:
 
 def test_the_recipe_of_the_base_is_the_default() -> None:
     assert PretrainOptions(**load_recipe("tiny-base", PretrainOptions)) == PretrainOptions()
+
+
+def test_held_out_families_are_refused(tmp_path: Path) -> None:
+    recipe = PretrainOptions(families=("Lato", "Source Serif Pro"))
+    with pytest.raises(FontsError, match="Source Serif Pro are not among the training fonts of bundled"):
+        pretrain(tmp_path / "base", recipe)
+
+
+def test_every_family_is_drawn_as_often_as_any_other() -> None:
+    fonts = [font for font in FONTS if font.family in {"Fredoka One", "Lato"}]
+    lessons = Lessons(fonts=fonts, seed=0, first=0, last=1, tokens=512, growth=1)
+    rng = np.random.default_rng(0)
+    drawn = [lessons._scene(rng, 5)[1].family for _ in range(200)]
+    assert 70 < drawn.count("Lato") < 130  # of Lato there are ten styles, of Fredoka One a single one

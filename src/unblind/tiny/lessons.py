@@ -6,8 +6,9 @@ question which letter is circled never does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from PIL import Image
 from torch.utils.data import IterableDataset
 
 from unblind.draw import draw, letter_boxes
-from unblind.fonts import Font, find_fonts
+from unblind.fonts import Font
 from unblind.scene import Case, Scene, SceneOptions, sample_with_font
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH, VOCABULARY
 from unblind.words import LETTERS, RandomStrings, load_words
@@ -30,6 +31,7 @@ _READ_PROMPTS = (READ, READ, "Spell the word.")
 # Lessons keep only the middle rows of patches that hold the text: (rows, share of the lessons).
 _WINDOWS = ((4, 0.45), (6, 0.32), (8, 0.13), (GRID, 0.10))
 _CASES: tuple[tuple[Case, float], ...] = (("as-is", 0.5), ("title", 0.2), ("upper", 0.15), ("random", 0.15))
+_LINE_WIDTH = (3.0, 10.0)  # thicker ones too than datasets have as a rule
 
 
 @dataclass(frozen=True)
@@ -58,16 +60,29 @@ class Lesson:
         """Rows of patches kept, of 16."""
         return self.letters.shape[1]
 
+    def to(self, device: torch.device) -> Lesson:
+        """The same on another device."""
+        return Lesson(**{field.name: getattr(self, field.name).to(device) for field in fields(self)})
+
 
 class Lessons(IterableDataset[Lesson]):
     """Lessons number `first`, `first` + 1, ... of a stage."""
 
     def __init__(
-        self, *, seed: int, first: int, last: int, tokens: int, growth: int, larger: float = 0.25
+        self,
+        *,
+        fonts: Sequence[Font],
+        seed: int,
+        first: int,
+        last: int,
+        tokens: int,
+        growth: int,
+        larger: float = 0.25,
     ) -> None:
         """Keep what the lessons depend on.
 
         Args:
+            fonts: to draw with; each family is as likely as any other.
             seed: of all lessons of the stage.
             first: number of the first lesson.
             last: number after the last one.
@@ -77,7 +92,10 @@ class Lessons(IterableDataset[Lesson]):
         """
         self.seed, self.first, self.last = seed, first, last
         self.tokens, self.growth, self.larger = tokens, growth, larger
-        self._fonts = find_fonts().of_split("train")
+        families: defaultdict[str, list[Font]] = defaultdict(list)
+        for font in fonts:
+            families[font.family].append(font)
+        self._families = list(families.values())
         self._words = load_words("webster", min_length=3, max_length=MAX_LENGTH)
 
     def __iter__(self) -> Iterator[Lesson]:
@@ -122,8 +140,10 @@ class Lessons(IterableDataset[Lesson]):
             text_color=colors[0],
             background=colors[1],
             ellipse_color=colors[2],
+            line_width=_LINE_WIDTH,
         )
-        font = self._fonts[int(rng.integers(len(self._fonts)))]
+        family = self._families[int(rng.integers(len(self._families)))]
+        font = family[int(rng.integers(len(family)))]
         scene = sample_with_font(rng, self._word(rng, longest), font, options)
         if scene is not None and rng.random() < 0.35:  # without a line there is no ellipse
             scene = replace(scene, ellipse=replace(scene.ellipse, line_width=0.0))

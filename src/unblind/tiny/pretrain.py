@@ -21,7 +21,10 @@ from torch.utils.data import DataLoader
 from transformers import PaliGemmaForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from unblind.errors import FontsError
+from unblind.fonts import Font, find_fonts
 from unblind.memory import keep_freed_memory
+from unblind.model import choose_device, choose_dtype
 from unblind.recipe import PretrainOptions
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson, Lessons
@@ -58,12 +61,12 @@ class Heads(nn.Module):
             lesson: its targets.
         """
         letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
-        said = self.letter(tokens).view(-1, 1 + len(LETTERS))
+        said = self.letter(tokens).float().view(-1, 1 + len(LETTERS))
         found, blank = letters > BLANK, letters == BLANK
         loss = F.cross_entropy(said[found], letters[found]) + F.cross_entropy(said[blank], letters[blank])
-        circles = self.circled(tokens).flatten()[found]
+        circles = self.circled(tokens).float().flatten()[found]
         loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
-        place = self.place(tokens).view(-1, MAX_LENGTH)[found]
+        place = self.place(tokens).float().view(-1, MAX_LENGTH)[found]
         loss = loss + 0.25 * F.cross_entropy(place, places[found])
         with torch.no_grad():
             ringed = circled[found] > 0.5
@@ -143,7 +146,7 @@ def read_aloud(
     """
     tokens, positions = _around_text(tokens, lesson, kept)
     ids, answer = (part[:, (lesson.rows - kept) * GRID :] for part in (lesson.ids, lesson.answer))
-    text = (torch.arange(ids.shape[1] - kept * GRID) + GRID * GRID).expand(len(ids), -1)
+    text = torch.arange(GRID * GRID, GRID * GRID + ids.shape[1] - kept * GRID, device=ids.device)
     target = torch.zeros_like(answer)
     target[:, :-1] = answer[:, 1:]  # where an answer's token is predicted
     features = model.model.multi_modal_projector(tokens)
@@ -151,16 +154,16 @@ def read_aloud(
         input_ids=ids,
         attention_mask=(ids != VOCABULARY["<pad>"]).long(),
         token_type_ids=answer.long(),
-        position_ids=torch.cat([positions, text], dim=1) + 1,  # PaliGemma counts from 1
+        position_ids=torch.cat([positions, text.expand(len(ids), -1)], dim=1) + 1,  # PaliGemma counts from 1
         mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=features)},
         use_cache=False,
     )
-    logits = model.lm_head(output.last_hidden_state[target])
+    logits = model.lm_head(output.last_hidden_state[target]).float()
     cap = model.config.get_text_config().final_logit_softcapping
     logits = torch.tanh(logits / cap) * cap
     labels = ids[answer]
     right = logits.argmax(-1) == labels
-    wrong = torch.zeros(ids.shape, dtype=torch.bool)
+    wrong = torch.zeros_like(answer)
     wrong[target] = ~right
     return F.cross_entropy(logits, labels), {
         "letters": right[labels != VOCABULARY["<eos>"]].float().mean(),
@@ -172,7 +175,7 @@ def _around_text(tokens: torch.Tensor, lesson: Lesson, kept: int) -> tuple[torch
     """The tokens of `kept` rows around the text, and their places in the whole image, (batch, kept * 16)."""
     waist = (lesson.letters != BLANK).any(-1).int().argmax(1)
     first = (waist - kept // 2).clamp(0, lesson.rows - kept)
-    index = first[:, None] * GRID + torch.arange(kept * GRID)
+    index = first[:, None] * GRID + torch.arange(kept * GRID, device=first.device)
     picked = tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[-1]))
     return picked, index + (GRID - lesson.rows) // 2 * GRID
 
@@ -200,7 +203,9 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
     stages: tuple[Stage, ...] = ("see", "read", "polish")
     for stage in stages[stages.index(begun) :]:
         _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
-    nn.Module.to(model, torch.bfloat16)  # half the size on disk; loaded as float32 where that is faster
+    nn.Module.to(
+        model, "cpu", torch.bfloat16
+    )  # half the size on disk; loaded as float32 where that is faster
     model.save_pretrained(out / "checkpoint")
     new_processor().save_pretrained(out / "checkpoint")
 
@@ -214,6 +219,10 @@ def _run(
     state: dict[str, Any] | None,
 ) -> None:
     steps = {"see": recipe.see_steps, "read": recipe.read_steps, "polish": recipe.polish_steps}[stage]
+    device = choose_device(recipe.device)
+    faster = torch.autocast(device.type, torch.bfloat16, choose_dtype(recipe.dtype, device) == torch.bfloat16)
+    nn.Module.to(model, device)
+    heads.to(device)
     optimizers = _optimizers(stage, model, heads, recipe)
     first = state["step"] if state else 0
     if state:
@@ -226,11 +235,13 @@ def _run(
         _schedule(optimizers, step, steps, frozen, decay=0.5 if stage == "polish" else 0.3)
         # the text's own rows are read faster; every fifth lesson is read with all of them
         kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
-        loss, right = _examine(stage, model, heads, lesson, kept, frozen)
+        with faster:
+            loss, right = _examine(stage, model, heads, lesson.to(device), kept, frozen)
         loss.backward()
         nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
         for optimizer in optimizers:
-            optimizer.step()
+            with faster:
+                optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         meter.add(step + 1, len(lesson.pixels), loss, right)
         if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
@@ -257,12 +268,36 @@ def _examine(
     return loss + more, seen | {f"read {name}": share for name, share in right.items()}
 
 
+def _fonts(recipe: PretrainOptions) -> tuple[Font, ...]:
+    """The training split's fonts among those that the recipe names.
+
+    Raises:
+        FontsError: a source that does not exist, or families that are not found or held out.
+    """
+    fonts = find_fonts(*recipe.font_sources).of_split("train")
+    missing = sorted(set(recipe.families) - {font.family for font in fonts})
+    if missing:
+        raise FontsError(
+            f"the recipe's families {', '.join(missing)} are not among the training fonts of"
+            f" {', '.join(recipe.font_sources)}; install them (docs/tiny-base.md) or shorten the list"
+        )
+    return tuple(font for font in fonts if not recipe.families or font.family in recipe.families)
+
+
 def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
     """Lessons drawn by one background process, ahead of the training."""
     growth = int({"see": 0.05, "read": 0.2, "polish": 0.0}[stage] * steps)
     seed = {"see": 2 * recipe.seed, "read": 2 * recipe.seed + 1, "polish": 1_000_000 + recipe.seed}[stage]
     larger = 0.5 if stage == "polish" else 0.25
-    lessons = Lessons(seed=seed, first=first, last=steps, tokens=recipe.tokens, growth=growth, larger=larger)
+    lessons = Lessons(
+        fonts=_fonts(recipe),
+        seed=seed,
+        first=first,
+        last=steps,
+        tokens=recipe.tokens,
+        growth=growth,
+        larger=larger,
+    )
     yield from DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4)
 
 
@@ -353,4 +388,4 @@ def _save(
 
 
 def _load(path: Path) -> dict[str, Any] | None:
-    return torch.load(path, weights_only=True) if path.exists() else None
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
