@@ -65,6 +65,8 @@ def train(options: TrainOptions) -> TrainResult:
         dtype=options.dtype,
         revision=options.revision,
         quantization=options.quantization,
+        double_quantization=options.double_quantization,
+        quantize_vision=options.quantize_vision,
     )
     try:
         return fit(loaded, training, validation, options)
