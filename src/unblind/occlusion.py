@@ -18,8 +18,8 @@ from unblind.draw import draw, draw_ellipse, letter_boxes
 from unblind.errors import DatasetError
 from unblind.evaluation import letter_probabilities
 from unblind.fonts import FontLibrary
+from unblind.intervals import proportion
 from unblind.progress import progress
-from unblind.scoring import proportion
 from unblind.words import LETTERS
 
 VIEWS = ("whole", "ellipse", "letter", "other")

@@ -40,7 +40,7 @@ def paper(reply: str, answer: str) -> bool:
 
 
 def vlmevalkit(reply: str, answer: str) -> bool:
-    """VLMEvalKit's: what the first curly brackets of a line hold is the answer, in its case, to the character.
+    """VLMEvalKit's: what the first curly brackets hold is the answer, in its case, to the character.
 
     Source: open-compass/VLMEvalKit, vlmeval/dataset/image_mcq.py, class VLMBlind.
     """

@@ -7,7 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblind.scoring import adjacent_error_share, confusions, score, wilson
+from unblind.intervals import mcnemar, paired_difference, wilson
+from unblind.mistakes import confusions
+from unblind.scoring import score
 
 LETTERS = st.sampled_from(string.ascii_letters)
 COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -71,9 +73,12 @@ def test_confusions_are_all_errors(table):
     errors = result["n"] - round(result["accuracy"]["restricted"]["value"] * result["n"])
     assert sum(confusions(table).values()) == errors
     assert all(answer != reply for answer, reply in confusions(table))
-    share = adjacent_error_share(table)
-    assert (share is None) == (errors == 0)
-    assert share is None or share["n"] == errors
+    found = result["errors"]
+    assert found["n"] == errors
+    for name in ("adjacent", "in_word", "look_alike", "case"):
+        assert (found[name] is None) == (errors == 0)
+        assert found[name] is None or found[name]["n"] == errors
+    assert errors == 0 or found["adjacent"]["value"] <= found["in_word"]["value"]
 
 
 @given(predictions(), st.randoms(use_true_random=False))
@@ -88,3 +93,23 @@ def test_the_order_of_the_rows_does_not_matter(table, random):
 def test_free_and_restricted_agree_when_they_say_the_same(table):
     accuracy = score(table)["accuracy"]
     assert accuracy["free"] == accuracy["restricted"]
+
+
+FOUR = st.tuples(*[st.integers(0, 300)] * 4).filter(any)
+
+
+@given(FOUR)
+def test_a_paired_difference_lies_in_its_interval_and_turns_round_with_the_pair(counts):
+    both, only_a, only_b, neither = counts
+    one, other = paired_difference(*counts), paired_difference(both, only_b, only_a, neither)
+    assert -1 <= one["low"] <= one["value"] <= one["high"] <= 1
+    assert one["value"] == (only_a - only_b) / sum(counts)
+    assert math.isclose(one["low"], -other["high"], abs_tol=1e-12)
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_mcnemar_is_the_binomial_tail(only_a, only_b):
+    n, k = only_a + only_b, min(only_a, only_b)
+    tail = sum(math.comb(n, i) for i in range(k + 1)) / 2**n
+    assert math.isclose(mcnemar(only_a, only_b), min(1.0, 2 * tail), rel_tol=1e-12)
+    assert mcnemar(only_a, only_b) == mcnemar(only_b, only_a)

@@ -4,7 +4,8 @@ import pyarrow as pa
 import pytest
 
 from unblind.errors import DatasetError
-from unblind.scoring import adjacent_error_share, confusions, neighbours, score, wilson
+from unblind.intervals import wilson
+from unblind.scoring import by_rules, score
 
 
 def rows(*triples, **columns):
@@ -81,13 +82,14 @@ def test_a_generic_dataset_loses_only_what_it_does_not_tell():
     result = score(
         pa.table({"id": [1, 2], "answer": ["a", "b"], "free": ["a", "a"], "restricted": ["a", "a"]})
     )
-    assert set(result["by"]) == {"letter"}
+    assert set(result["by"]) == {"letter", "case"}
     assert result["base_rates"] == {"chance": 1 / 52, "most_frequent_letter": 0.5}
+    assert result["calibration"] is None
 
 
 def test_columns_of_other_types_are_taken_as_absent():
     result = score(rows(("ab", 0, "a"), word=[7], index=["first"], font=[None]))
-    assert set(result["by"]) == {"letter"}
+    assert set(result["by"]) == {"letter", "case"}
 
 
 def test_rows_without_a_word_count_as_unknown():
@@ -117,21 +119,53 @@ def test_a_missing_answer_is_named():
         score(rows(("ab", 0, "a"), ("ab", 1, "b"), answer=["a", None]))
 
 
-def test_confusions_are_the_errors_most_frequent_first():
-    table = rows(("hello", 1, "l"), ("hello", 0, "e"), ("shell", 2, "l"), ("hello", 4, "o"))
-    assert confusions(table) == {("e", "l"): 2, ("h", "e"): 1}
-    assert next(iter(confusions(table))) == ("e", "l")
+def test_free_answers_by_every_rule():
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), free=["{H}", "The letter is {e}."])
+    found = {name: value["value"] for name, value in by_rules(table).items()}
+    assert found == {"exact": 0, "any-case": 0.5, "paper": 1, "vlmevalkit": 0.5, "lmms-eval": 0.5}
+    assert score(table)["rules"] == by_rules(table)
+    assert score(table)["accuracy"]["free"] == by_rules(table)["exact"]
 
 
-def test_adjacent_error_share_counts_errors_only():
-    table = rows(("hello", 0, "e"), ("hello", 0, "o"), ("hello", 4, "l"), ("hello", 4, "o"))
-    share = adjacent_error_share(table)
-    assert share["n"] == 3
-    assert share["value"] == pytest.approx(2 / 3)
-    assert adjacent_error_share(rows(("hello", 0, "h"))) is None
+def test_without_free_answers_there_is_nothing_for_the_rules():
+    assert by_rules(rows(("hello", 0, "h"), free=pa.array([None], pa.string()))) is None
 
 
-def test_neighbours_end_at_the_word():
-    assert neighbours("abc", 0) == {"b"}
-    assert neighbours("abc", 1) == {"a", "c"}
-    assert neighbours("a", 0) == set()
+def test_what_the_model_says_without_seeing_the_circle_is_a_base_rate():
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), blank=["e", "e"], uncircled=["h", "e"])
+    rates = score(table)["base_rates"]
+    assert (rates["blank_image"], rates["uncircled"]) == (0.5, 1)
+    assert "blank_image" not in score(rows(("hello", 0, "h")))["base_rates"]
+
+
+def test_answers_of_several_letters_have_tokens_and_no_restricted_accuracy():
+    table = pa.table(
+        {
+            "id": ["a", "b"],
+            "answer": ["hello", "world"],
+            "free": ["hello", "wurld"],
+            "restricted": pa.array([None, None], pa.string()),
+            "tokens_right": [1.0, 0.8],
+            "word": ["hello", "world"],
+            "index": [0, 1],
+        }
+    )
+    result = score(table)
+    assert result["accuracy"]["restricted"] is None
+    assert result["accuracy"]["free"]["value"] == 0.5
+    assert result["accuracy"]["tokens"]["value"] == pytest.approx(0.9)
+    assert result["by"]["position"]["0"]["value"] == 1
+    assert result["base_rates"] == {}
+
+
+def test_words_without_free_answers_are_counted_by_token_alone():
+    nulls = pa.array([None], pa.string())
+    table = pa.table(
+        {"id": ["a"], "answer": ["hello"], "free": nulls, "restricted": nulls, "tokens_right": [0.5]}
+    )
+    assert score(table)["accuracy"] == {"free": None, "restricted": None, "tokens": {"value": 0.5}}
+
+
+def test_restricted_answers_here_and_there_are_refused():
+    with pytest.raises(DatasetError, match="'restricted' at id 's1'"):
+        score(rows(("ab", 0, "a"), ("ab", 1, "b"), restricted=["a", None]))

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from unblind.errors import DatasetError
 from unblind.images import decode_image
+from unblind.predictions import integers, restricted_hits, shares, texts
 from unblind.report.charts import printable
 from unblind.report.load import Study
-from unblind.scoring import integers, restricted_hits, texts
 
 WRONG, RIGHT = 24, 12  # how many of each are shown
 SIDE = 448  # px, the longest side of an image in the page
@@ -44,7 +44,7 @@ def pick(study: Study) -> tuple[list[Card], list[Card]]:
     """The most confident errors of the study's last evaluation, and right answers spread evenly over it."""
     predictions = study.last.predictions
     hits = restricted_hits(predictions)
-    probability = [_share(value) for value in _column(predictions, "probability")]
+    probability = shares(predictions, "probability")
     wrong = sorted((i for i, hit in enumerate(hits) if not hit), key=lambda i: -(probability[i] or 0))
     right = [i for i, hit in enumerate(hits) if hit]
     spread = [right[i * len(right) // RIGHT] for i in range(RIGHT)] if len(right) > RIGHT else right
@@ -93,7 +93,7 @@ def _card(predictions: pa.Table, i: int, before: Mapping[str, str | None]) -> Ca
         answer=printable(texts(row, "answer")[0] or "", 24),
         reply=printable(texts(row, "restricted")[0] or "", 24),
         free=None if free is None else printable(free, 40),
-        probability=_share(_column(row, "probability")[0]),
+        probability=shares(row, "probability")[0],
         before=None if previous is None else printable(previous, 24),
         top5=_top5(texts(row, "top5")[0]),
         parts=_parts(texts(row, "word")[0], integers(row, "index")[0]),
@@ -114,14 +114,6 @@ def _top5(text: str | None) -> tuple[tuple[str, float], ...]:
         return tuple((printable(str(letter), 8), float(share)) for letter, share in pairs[:5])
     except (ValueError, TypeError, KeyError, RecursionError):
         return ()
-
-
-def _column(table: pa.Table, name: str) -> list[Any]:
-    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
-
-
-def _share(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and 0 <= value <= 1 else None
 
 
 def _rows(source: Path, answers: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:

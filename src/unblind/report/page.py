@@ -13,12 +13,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from unblind.errors import OutputError
+from unblind.mistakes import confusions
 from unblind.outputs import write_text
 from unblind.report import charts
 from unblind.report.charts import percent, printable
 from unblind.report.gallery import pick, read_images, with_images
 from unblind.report.load import Evaluation, Study, load_studies
-from unblind.scoring import adjacent_error_share, confusions
 
 MAX_BYTES = 4_000_000
 IMAGE_BUDGET = 2_400_000  # characters of base64, shared by the studies
@@ -189,6 +189,5 @@ def _confusion(evaluation: Evaluation) -> dict[str, Any] | None:
         "svg": charts.confusion_matrix(pairs),
         "errors": sum(pairs.values()),
         "top": top,
-        "adjacent": adjacent_error_share(evaluation.predictions),
-        "case": sum(number for (a, r), number in pairs.items() if a.lower() == r.lower()),
+        **{name: evaluation.scores["errors"][name] for name in ("adjacent", "in_word", "look_alike", "case")},
     }
