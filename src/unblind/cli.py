@@ -23,6 +23,8 @@ COMMANDS = {
     "generate": "Make a dataset: words with one letter circled.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
     "evaluate": "Measure how often a model names the right letter.",
+    "score": "Score saved predictions again under any rule, without the model.",
+    "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
     "fonts": "List the fonts that can be drawn with.",

@@ -63,6 +63,7 @@ def evaluate(
 
     given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
     settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}
+    settings |= {"blank": blank, "uncircled": uncircled, "occlusion": occlusion}
     samples = read(data, split)
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
     if occlusion or uncircled:
@@ -94,7 +95,7 @@ def show(runs: dict[str, dict[str, Any]]) -> None:
     table = Table("", "samples", "right, restricted", "right, free", box=None, pad_edge=False)
     for name, metrics in runs.items():
         accuracy = metrics["accuracy"]
-        cells = (_percent(accuracy.get(kind)) for kind in ("restricted", "free"))
+        cells = (percent(accuracy.get(kind)) for kind in ("restricted", "free"))
         table.add_row(name, f"{metrics['n']:,}", *cells)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
@@ -106,7 +107,8 @@ def show(runs: dict[str, dict[str, Any]]) -> None:
         console.print(f"Without sight: {shares}")
 
 
-def _percent(value: dict[str, float] | None) -> str:
+def percent(value: dict[str, float] | None) -> str:
+    """A share with its interval, for reading."""
     if not value:
         return "not asked"
     return f"{value['value']:.1%} ({value['low']:.1%}-{value['high']:.1%})"
