@@ -38,6 +38,10 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 HEAD = ["lm_head"]  # tied to the embeddings, and never quantized
 VISION = ["model.vision_tower", "model.multi_modal_projector"]
 
+# Up to so many patches, the tower's plain attention is faster on a CPU than torch's fused one: the cure of
+# the tiny model ran at 29 samples/s instead of 25 (two cores of an EPYC, bfloat16).
+_FEW_PATCHES = 256
+
 
 @dataclass
 class Loaded:
@@ -188,6 +192,9 @@ def _load_weights(
         )
     if "quantization_config" not in options:
         model.to(device)
+    tower = model.config.vision_config
+    if device.type == "cpu" and (tower.image_size // tower.patch_size) ** 2 <= _FEW_PATCHES:
+        model.set_attn_implementation({"vision_config": "eager"})
     _keep_gradients(model)
     return model  # type: ignore[no-any-return]
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, cast
 
 import datasets
 import numpy as np
 import torch
 from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
@@ -25,6 +27,7 @@ from transformers.trainer_utils import EvalPrediction
 
 from unblind.collate import Collator, check_mask, letter_tokens
 from unblind.errors import ModelError, RecipeError
+from unblind.features import Features
 from unblind.model import Loaded
 from unblind.recipe import TrainOptions
 from unblind.words import LETTERS
@@ -42,6 +45,14 @@ class AnswerTrainer(Trainer):
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         check_mask(inputs)
         return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def compute_loss_context_manager(self) -> ExitStack:
+        """Trainer's autocast, without peft's own casts of LoRA's inputs to float32 and back."""
+        stack = ExitStack()
+        stack.enter_context(super().compute_loss_context_manager())
+        if self.args.bf16 or self.args.fp16:
+            stack.enter_context(disable_input_dtype_casting(cast(PeftModel, self.model)))
+        return stack
 
     def prediction_step(
         self,
@@ -149,6 +160,7 @@ def make_trainer(
     training: datasets.Dataset,
     validation: datasets.Dataset | None,
     options: TrainOptions,
+    features: Features | None = None,
 ) -> AnswerTrainer:
     watched = validation is not None and options.eval_every > 0
     try:
@@ -159,7 +171,7 @@ def make_trainer(
             args=_arguments(loaded, options, watched),
             train_dataset=training,
             eval_dataset=validation if watched else None,
-            data_collator=Collator(loaded.processor, options.prompt),
+            data_collator=Collator(loaded.processor, options.prompt, features=features),
             compute_metrics=_accuracies,
             callbacks=[_GradientGuard(), _LastStep()],
         )
