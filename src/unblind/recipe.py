@@ -49,6 +49,7 @@ class TrainOptions:
         max_grad_norm: to which gradients are clipped.
         optimizer: as transformers.Trainer names it.
         gradient_checkpointing: less memory, a third more time.
+        cache_features: a folder in which to keep what a frozen vision tower makes of each image.
         seed: of weights and order; on a CPU the same seed gives the same adapter, bit for bit.
         log_every: steps.
         eval_every: steps between accuracies on the validation split; 0: never.
@@ -91,6 +92,7 @@ class TrainOptions:
     max_grad_norm: float = 1.0
     optimizer: str = "adamw_torch"
     gradient_checkpointing: bool = False
+    cache_features: Path | None = None
     seed: int = 0
     # how it is watched
     log_every: int = 10
@@ -121,6 +123,10 @@ class TrainOptions:
             raise RecipeError(
                 "language, projector and vision are all frozen; set one of them to lora or full"
             )
+        if self.cache_features is not None and self.vision != "frozen":
+            raise RecipeError(
+                f"cache_features needs vision to be frozen, and it is {self.vision}; change either"
+            )
 
 
 @dataclass(frozen=True)
@@ -148,7 +154,7 @@ class PretrainOptions:
 
     see_steps: int = 2000
     read_steps: int = 1200
-    polish_steps: int = 2200
+    polish_steps: int = 4700
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 
 import unblind.tiny.pretrain as module
 from unblind.errors import FontsError
-from unblind.fonts import find_fonts
+from unblind.fonts import find_fonts, split_of_family
 from unblind.model import TINY, load
 from unblind.recipe import PretrainOptions, load_recipe
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
@@ -193,7 +194,9 @@ def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:
 
 
 def test_the_recipe_of_the_base_is_the_default() -> None:
-    assert PretrainOptions(**load_recipe("tiny-base", PretrainOptions)) == PretrainOptions()
+    recipe = PretrainOptions(**load_recipe("tiny-base", PretrainOptions))
+    assert replace(recipe, font_sources=("bundled",), families=()) == PretrainOptions()
+    assert {split_of_family(family) for family in recipe.families} == {"train"}
 
 
 def test_held_out_families_are_refused(tmp_path: Path) -> None:
