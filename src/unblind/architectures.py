@@ -1,10 +1,11 @@
-"""The published shapes of PaliGemma 1 and 2, so that they can be reckoned with where weights are out of reach."""
+"""The published shapes of PaliGemma 1 and 2: to reckon with where the weights are out of reach."""
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
-from transformers import Gemma2Config, GemmaConfig, PaliGemmaConfig, SiglipVisionConfig
+from transformers import PaliGemmaConfig
 
 VOCABULARY, IMAGE_TOKEN, PATCH = 257_216, 257_152, 14
 # Their config.json files say so: width, layers, MLP, heads, key-value heads, head size, query scale
@@ -39,21 +40,21 @@ def make_config(
     gemma2: bool = True,
     vision_layers: int = 27,
 ) -> PaliGemmaConfig:
-    """SigLIP So400m (27 layers of 1152, MLP 4304, 16 heads, patches of 14 px), with a Gemma 1 or 2 like this."""
-    tokens = (pixels // PATCH) ** 2
-    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1}
-    vision = SiglipVisionConfig(
-        hidden_size=1152,
-        num_hidden_layers=vision_layers,
-        intermediate_size=4304,
-        num_attention_heads=16,
-        patch_size=PATCH,
-        image_size=pixels,
-        num_image_tokens=tokens,
-        projection_dim=width,
-        vision_use_head=False,
-    )
-    shape = {
+    """SigLIP So400m (27 layers of 1152, MLP 4304, 16 heads, patches of 14 px) before a Gemma like this."""
+    vision: dict[str, Any] = {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 1152,
+        "num_hidden_layers": vision_layers,
+        "intermediate_size": 4304,
+        "num_attention_heads": 16,
+        "patch_size": PATCH,
+        "image_size": pixels,
+        "num_image_tokens": (pixels // PATCH) ** 2,
+        "projection_dim": width,
+        "vision_use_head": False,
+    }
+    text: dict[str, Any] = {
+        "model_type": "gemma2" if gemma2 else "gemma",
         "hidden_size": width,
         "num_hidden_layers": layers,
         "intermediate_size": mlp,
@@ -61,18 +62,10 @@ def make_config(
         "num_key_value_heads": key_value_heads,
         "head_dim": head_size,
         "vocab_size": VOCABULARY,
-        "num_image_tokens": tokens,
+        "num_image_tokens": (pixels // PATCH) ** 2,
     }
-    text = (
-        Gemma2Config(**shape, **ids, query_pre_attn_scalar=query_scale)
-        if gemma2
-        else GemmaConfig(**shape, **ids)
-    )
-    return PaliGemmaConfig(
-        vision_config=vision,
-        text_config=text,
-        image_token_id=IMAGE_TOKEN,
-        projection_dim=width,
-        hidden_size=width,
-        **ids,
-    )
+    if gemma2:
+        text["query_pre_attn_scalar"] = query_scale
+    whole: dict[str, Any] = {"vision_config": vision, "text_config": text, "image_token_id": IMAGE_TOKEN}
+    whole |= {"projection_dim": width, "hidden_size": width}
+    return PaliGemmaConfig(**whole | {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 1})

@@ -7,7 +7,7 @@ only part that the loss counts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,20 +55,22 @@ class Collator:
         processor: the model's.
         prompt: instead of the rows' own; a name in `PROMPTS` or a text, `{word}` in it is the row's word.
         answers: with them (training), or the questions alone (evaluation, prediction).
+        features: gives what a frozen vision tower makes of the rows' images, in the place of pixels.
     """
 
     processor: PaliGemmaProcessor
     prompt: str | None = None
     answers: bool = True
+    features: Callable[[Sequence[Row]], Tensor] | None = None
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """The batch of B rows with S tokens and K answer tokens in all.
 
         Returns:
-            input_ids, attention_mask, token_type_ids: int64 (B, S); pixel_values: float32 (B, 3, H, W). With
-            answers also labels: int64 (B, S), -100 outside the answers; logits_to_keep: bool (B, S), where
-            the next token is one of an answer; shift_labels: int64 (K,), these tokens. With the last two the
-            model computes logits for the answers alone, and the loss is the same.
+            input_ids, attention_mask, token_type_ids: int64 (B, S); pixel_values: float32 (B, 3, H, W), or
+            the features. With answers also labels: int64 (B, S), -100 outside the answers; logits_to_keep:
+            bool (B, S), where the next token is one of an answer; shift_labels: int64 (K,), these tokens.
+            With the last two the model computes logits for the answers alone, and the loss is the same.
 
         Raises:
             DatasetError: a row without prompt or answer, or with a broken image; the message has its id.
@@ -86,13 +88,14 @@ class Collator:
             attention[i, length - len(tokens) :] = 1
             types[i, length - len(answer) :] = 1
         batch = {"input_ids": ids, "attention_mask": attention, "token_type_ids": types}
-        batch["pixel_values"] = pixels(
-            self.processor, [decode_image(row["image"], f"row {name_of(row)}") for row in rows]
-        )
+        batch["pixel_values"] = self.features(rows) if self.features else self._pixels(rows)
         if self.answers:
             batch |= _targets(ids, types)
             check_mask(batch)
         return batch
+
+    def _pixels(self, rows: Sequence[Row]) -> Tensor:
+        return pixels(self.processor, [decode_image(row["image"], f"row {name_of(row)}") for row in rows])
 
     def _question(self, row: Row) -> list[int]:
         prompt = self.prompt if self.prompt is not None else row.get("prompt")

@@ -18,6 +18,7 @@ from unblind.adapt import adapt, trainable_parameters
 from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
+from unblind.features import cached_features, without_tower
 from unblind.memory import keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
@@ -48,7 +49,7 @@ def train(options: TrainOptions) -> TrainResult:
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
 
     Raises:
-        RecipeError: a name that Trainer does not know.
+        RecipeError: a name that Trainer does not know, cached features of a tower that is trained.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, or a trainable parameter gets no gradient.
         OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
@@ -99,8 +100,12 @@ def fit(
             dora=options.dora,
             target_modules=options.target_modules,
         )
-        trainer = make_trainer(loaded, model, training, validation, options)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        sets = [training] if validation is None else [training, validation]
+        cache = options.cache_features
+        features = None if cache is None else cached_features(loaded, sets, cache)
+        trainer = make_trainer(loaded, model, training, validation, options, features)
+        with without_tower(model, features):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _write_run(options, model, trainer)
 
 
