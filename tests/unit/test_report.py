@@ -98,6 +98,8 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attributes)))
         if tag in ("script", "style"):
             self.inside = tag
+        if tag in ("td", "th"):
+            self.text += " "
 
     def handle_endtag(self, tag):
         if tag == self.inside:
@@ -136,7 +138,7 @@ def test_quickstart_page_says_what_matters(tmp_path):
 def test_the_first_things_are_the_sentence_and_the_picture(tmp_path):
     tags = [tag for tag, _ in page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")])).elements]
     assert tags.index("h1") < tags.index("svg") < tags.index("h2")
-    assert tags.count("svg") == 6  # overall, loss, validation, length, position, confusions
+    assert tags.count("svg") == 8  # overall, loss, validation, length, position, hard, confusions, confidence
 
 
 def test_nothing_external_is_loaded(tmp_path):
@@ -328,3 +330,60 @@ def test_scoring_and_report_load_no_model():
     code = "import sys, unblind.report, unblind.scoring; print({'torch', 'transformers'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_word_answers_are_no_matter_of_this_report(tmp_path):
+    rows = [{**answered(s, s["word"]), "answer": s["word"], "restricted": None} for s in samples()]
+    write_evaluation(tmp_path / "words", rows)
+    with pytest.raises(
+        DatasetError, match=r"predictions\.parquet: its answers are longer than a letter.*metrics"
+    ):
+        write_report(tmp_path / "r.html", [tmp_path / "words"])
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_errors_are_explained(tmp_path):
+    text = " ".join(page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")])).text.split())
+    for expected in (
+        "of 6 errors (",
+        "Another letter of the word at random would be a neighbour in",
+        "a letter of similar shape",
+        "Which letter it is",
+        "Expected calibration error",
+        "Blind 56.7 %, After 10.0 %",  # sure of 80 %; right in 23.3 % and 90 %
+        "80–90 %",
+        "vlmevalkit",
+    ):
+        assert expected in text
+
+
+def test_what_a_model_says_unseeing_is_listed_by_model(tmp_path):
+    rows = samples()
+    for name in ("base", "tuned"):
+        found = [{**answered(s, s["answer"]), "blank": "e", "uncircled": s["answer"]} for s in rows]
+        write_evaluation(tmp_path / name, found)
+    text = " ".join(page(write_report(tmp_path, [tmp_path / "base", tmp_path / "tuned"])).text.split())
+    assert "base, shown a blank image" in text
+    assert "tuned, shown the word without its circle 60 100.0 %" in text
+
+
+def test_published_results_stand_apart(tmp_path):
+    parsed = page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")]))
+    text = " ".join(parsed.text.split())
+    assert "As printed: circled letters, other images than those measured here" in text
+    assert "All 1,248 images Prompts: both, averaged. Rule: paper." in text
+    assert "GPT-4o 70.67" in text and "GPT-4o 74.23" in text and "Gemini 3 Pro" not in text
+    assert "its question" not in text  # nothing to pair with
+
+
+def test_published_answers_to_the_same_images_are_paired(tmp_path):
+    question = "Which letter is being circled?"
+    rows = [{**s, "word": "Acknowledgement", "index": i % 15} for i, s in enumerate(samples(30))]
+    rows = [{**s, "answer": s["word"][s["index"]], "prompt": question} for s in rows]
+    record = [json.dumps({"GPT-4o": {question: i % 3 > 0}}) for i in range(30)]
+    found = [{**answered(s, s["answer"]), "published": p} for s, p in zip(rows, record, strict=True)]
+    write_evaluation(tmp_path / "e", found)
+    parsed = page(write_report(tmp_path, [tmp_path / "e"]))
+    text = " ".join(parsed.text.split())
+    assert f"GPT-4o {question} 30 66.7 % 48.8–80.8 100.0 % +33.3 +" in text
+    assert "open" in parsed.all("details")[-1]  # the results as printed, as these are the benchmark's words

@@ -127,6 +127,64 @@ def breakdown(
     return figure
 
 
+@_inline("Accuracy by what was drawn, with 95 % Wilson intervals")
+def traits(sections: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+    """A dot with its interval for each group and series, group under group.
+
+    Each section is a title and its rows: `label`, and `cells` with the ``{"value", "low", "high"}`` of each
+    series, or None.
+    """
+    lines = sum(1.35 + len(rows) for _, rows in sections)
+    figure, axes = _figure(17 * lines + 30, left=128, right=10, top=4, bottom=26)
+    y = 0.0
+    for title, rows in sections:
+        y += 0.35
+        _row_label(axes, y, title, "ink", x=-128)
+        for i, row in enumerate(rows, start=1):
+            _row_label(axes, y + i, row["label"], "muted", x=-118)
+            _dots(axes, y + i, row["cells"])
+        y += 1 + len(rows)
+    axes.set(xlim=(0, 1), ylim=(lines - 0.5, -0.5), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
+    axes.grid(axis="x", color=_COLOUR["rule"], linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines["left"].set_visible(False)
+    return figure
+
+
+def _row_label(axes: Axes, y: float, text: str, colour: str, *, x: float) -> None:
+    place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "va": "center"}
+    axes.annotate(text, (0, y), (x, 0), fontsize=9, color=_COLOUR[colour], **place)  # type: ignore[arg-type]
+
+
+def _dots(axes: Axes, y: float, cells: Sequence[Interval | None]) -> None:
+    for i, cell in enumerate(cells):
+        if cell:
+            colour = _COLOUR[series_name(i, len(cells))]
+            axes.hlines(y, cell["low"], cell["high"], color=colour, linewidth=1.6)
+            axes.plot(cell["value"], y, color=colour, marker="o", markersize=4.5, clip_on=False)
+
+
+@_inline(
+    "Accuracy by the answer's probability, with 95 % Wilson intervals; dotted line: where both are equal"
+)
+def reliability(series: Sequence[Sequence[Mapping[str, float]]]) -> Figure:
+    """Reliability curves: for each bin of each series, accuracy (with its interval) over mean probability."""
+    figure, axes = _figure(260, left=44, right=14, top=10, bottom=40)
+    axes.plot([0, 1], [0, 1], color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    for i, bins in enumerate(series):
+        colour = _COLOUR[series_name(i, len(series))]
+        xs, ys = [b["probability"] for b in bins], [b["value"] for b in bins]
+        axes.vlines(xs, [b["low"] for b in bins], [b["high"] for b in bins], color=colour, linewidth=1.6)
+        axes.plot(xs, ys, color=colour, marker="o", markersize=4.5, linewidth=1, clip_on=False)
+    _percent_axis(axes)
+    axes.set(xlim=(0, 1), xticks=[0, 0.25, 0.5, 0.75, 1])
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
+    axes.set_xlabel("probability of the answer", fontsize=10, color=_COLOUR["muted"])
+    axes.set_ylabel("right", fontsize=10, color=_COLOUR["muted"])
+    return figure
+
+
 @_inline("Training loss along training")
 def loss_curve(curve: Curve) -> Figure:
     """The training loss as it was logged."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from unblind.errors import DatasetError, OutputError, UnblindError
+from unblind.errors import DatasetError, OutputError
+from unblind.predictions import read_predictions
 from unblind.scoring import score
 
 
@@ -145,16 +145,14 @@ def _evaluation(folder: Path, name: str, metrics: Mapping[str, Any]) -> Evaluati
     path = folder / "predictions.parquet"
     if not path.is_file():
         raise OutputError(_not_finished(folder))
-    try:
-        predictions = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+    predictions = read_predictions(path)
+    scores = score(predictions)
+    if scores["accuracy"]["restricted"] is None:
         raise DatasetError(
-            f"{path} is no readable parquet file ({_first_line(error)}); evaluate again"
-        ) from error
-    try:
-        return Evaluation(name, metrics, predictions, score(predictions))
-    except UnblindError as error:
-        raise DatasetError(f"{path}: {error}") from error
+            f"{path}: its answers are longer than a letter, and the report is about single letters;"
+            f" the numbers are in {folder / 'metrics.json'}, so leave this folder out"
+        )
+    return Evaluation(name, metrics, predictions, scores)
 
 
 def _image_sources(folder: Path, evaluation: Evaluation) -> tuple[Path, ...]:

@@ -15,10 +15,12 @@ from markupsafe import Markup
 from unblind.errors import OutputError
 from unblind.mistakes import confusions
 from unblind.outputs import write_text
-from unblind.report import charts
+from unblind.report import charts, explained
+from unblind.report.beside import beside
 from unblind.report.charts import percent, printable
 from unblind.report.gallery import pick, read_images, with_images
 from unblind.report.load import Evaluation, Study, load_studies
+from unblind.rules import RULES
 
 MAX_BYTES = 4_000_000
 IMAGE_BUDGET = 2_400_000  # characters of base64, shared by the studies
@@ -29,6 +31,7 @@ BASE_RATES = {
     "first_letter": "Always the word's first letter",
     "most_frequent_letter": "Always the commonest answer",
 }
+UNSEEING = {"blank_image": "shown a blank image", "uncircled": "shown the word without its circle"}
 TEMPLATES = Path(__file__).parent
 
 
@@ -113,12 +116,30 @@ def _view(study: Study, budget: int) -> dict[str, Any]:
         "wrong": with_images(wrong, images),
         "right": with_images(right, images),
         "has_images": bool(images),
-        "base_rates": [
-            {"label": label, "value": last["base_rates"][name]}
-            for name, label in BASE_RATES.items()
-            if name in last["base_rates"]
+        "base_rates": _base_rates(study),
+        "hard": explained.hard(study),
+        "errors": explained.errors(study),
+        "reliability": explained.reliability(study),
+        "beside": beside(study),
+        "rules": [
+            {"name": rule, "cells": [(e.scores["rules"] or {}).get(rule) for e in study.evaluations]}
+            for rule in RULES
         ],
     }
+
+
+def _base_rates(study: Study) -> list[dict[str, Any]]:
+    """What needs no eyes, and what each model answers when there is nothing to see."""
+    common = study.last.scores["base_rates"]
+    rows = [{"label": label, "value": common[name]} for name, label in BASE_RATES.items() if name in common]
+    for item, evaluation in zip(_legend(study), study.evaluations, strict=True):
+        own = evaluation.scores["base_rates"]
+        rows += [
+            {"label": f"{item['label']}, {what}", "value": own[name]}
+            for name, what in UNSEEING.items()
+            if name in own
+        ]
+    return rows
 
 
 def _legend(study: Study) -> list[dict[str, str]]:
@@ -189,5 +210,5 @@ def _confusion(evaluation: Evaluation) -> dict[str, Any] | None:
         "svg": charts.confusion_matrix(pairs),
         "errors": sum(pairs.values()),
         "top": top,
-        **{name: evaluation.scores["errors"][name] for name in ("adjacent", "in_word", "look_alike", "case")},
+        "adjacent": evaluation.scores["errors"]["adjacent"],
     }
