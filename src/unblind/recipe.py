@@ -140,6 +140,7 @@ class PretrainOptions:
         tokens: image tokens a step.
         muon_lr: peak learning rate of the matrices.
         adamw_lr: of everything else.
+        circles: teach the tower to mark circled letters.
         frozen: share of the second stage in which the tower is kept as it is.
         tower_lr: the tower's share of the learning rates after that.
         polish_lr: the third stage's share of the peak learning rates.
@@ -158,6 +159,7 @@ class PretrainOptions:
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
+    circles: bool = True
     frozen: float = 0.6
     tower_lr: float = 0.3
     polish_lr: float = 0.6

@@ -211,3 +211,14 @@ def test_every_family_is_drawn_as_often_as_any_other() -> None:
     rng = np.random.default_rng(0)
     drawn = [lessons._scene(rng, 5)[1].family for _ in range(200)]
     assert 70 < drawn.count("Lato") < 130  # of Lato there are ten styles, of Fredoka One a single one
+
+
+def test_without_circles_the_tower_is_not_told_which_letter_is_circled(lesson: Lesson) -> None:
+    model = new_model()
+    told = []
+    for circles in (True, False):
+        heads = Heads(192, circles=circles)
+        loss, _ = heads(look(model, lesson), lesson)
+        loss.backward()
+        told.append(heads.circled.weight.grad is not None)
+    assert told == [True, False]

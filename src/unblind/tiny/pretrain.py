@@ -46,9 +46,10 @@ _SHARPNESS = 1.6
 class Heads(nn.Module):
     """What the tower's tokens are asked in the first stage, for each of a patch's two halves."""
 
-    def __init__(self, width: int) -> None:
-        """Linear heads on tokens of `width` features."""
+    def __init__(self, width: int, *, circles: bool = True) -> None:
+        """Linear heads on tokens of `width` features; without `circles`, that one's answer has no weight."""
         super().__init__()
+        self.circles = circles
         self.letter = nn.Linear(width, 2 * (1 + len(LETTERS)))
         self.circled = nn.Linear(width, 2)
         self.place = nn.Linear(width, 2 * MAX_LENGTH)
@@ -65,7 +66,8 @@ class Heads(nn.Module):
         found, blank = letters > BLANK, letters == BLANK
         loss = F.cross_entropy(said[found], letters[found]) + F.cross_entropy(said[blank], letters[blank])
         circles = self.circled(tokens).float().flatten()[found]
-        loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
+        if self.circles:
+            loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
         place = self.place(tokens).float().view(-1, MAX_LENGTH)[found]
         loss = loss + 0.25 * F.cross_entropy(place, places[found])
         with torch.no_grad():
@@ -192,7 +194,7 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
     torch.manual_seed(recipe.seed)
     model = new_model(recipe.seed)
     attend_to_neighbours(model)
-    heads = Heads(model.model.multi_modal_projector.linear.in_features)
+    heads = Heads(model.model.multi_modal_projector.linear.in_features, circles=recipe.circles)
     state = _load(out / "state.pt")
     if state:
         model.load_state_dict(state["model"])
