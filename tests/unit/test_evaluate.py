@@ -63,6 +63,28 @@ def test_longer_answers_have_no_restricted_ones() -> None:
     table = evaluate(small_model.loaded(), MIXED.map(lambda _: {"answer": "dark"}), max_new_tokens=2)
     assert table["restricted"].to_pylist() == [None] * 7
     assert all(isinstance(text, str) for text in table["free"].to_pylist())
+    assert set(table["probability"].to_pylist()) == set(table["top5"].to_pylist()) == {None}
+
+
+@torch.no_grad()
+def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
+    """Each token from the right ones before it, the end of sequence left out; the mean is in the metrics."""
+    words = MIXED.map(lambda row, i: {"answer": "dark" if i % 2 else "k"}, with_indices=True)
+    out = tmp_path / "out"
+    metrics = evaluate_to(out, small_model.loaded(), words, data="words", batch_size=3, blank=True)
+    written = pq.read_table(out / "predictions.parquet")
+    model, processor = small_model.model(), small_model.processor()
+    for row, found in zip(words, written["tokens_right"].to_pylist(), strict=True):
+        batch = Collator(processor)([row])
+        kept = batch["logits_to_keep"][0]
+        targets = batch["shift_labels"].flatten()
+        inputs = {k: v for k, v in batch.items() if k not in ("labels", "shift_labels", "logits_to_keep")}
+        best = model(**inputs).logits[0, kept].argmax(-1)
+        assert found == pytest.approx(float((best == targets)[:-1].float().mean()))
+    mean = sum(written["tokens_right"].to_pylist()) / len(words)
+    assert metrics["accuracy"]["tokens"]["value"] == pytest.approx(mean)
+    assert metrics["accuracy"]["restricted"] is None and metrics["base_rates"] == {}
+    assert written["blank"].to_pylist() == [None] * len(words)
 
 
 def test_the_prompt_can_be_replaced() -> None:
