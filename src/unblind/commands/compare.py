@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from unblind.commands.evaluate import percent
 
@@ -40,15 +40,15 @@ def compare(
 
 def show(found: dict[str, Any]) -> None:
     """Both accuracies, their difference with its interval, and the test."""
-    console = Console(highlight=False, soft_wrap=True)
-    table = Table("", "", "right (95 %)", "alone right", box=None, pad_edge=False)
+    console = Console(highlight=False, markup=False, soft_wrap=True)  # paths may hold brackets
+    name = Column(overflow="fold")  # a path cut short would name nothing
+    table = Table("", name, "right (95 %)", "alone right", box=None, pad_edge=False)
     for side in ("a", "b"):
         alone = f"{found[f'only_{side}']:,}"
         table.add_row(side.upper(), found[side], percent(found["accuracy"][side]), alone)
     difference = {name: f"{100 * value:+.1f}" for name, value in found["difference"].items()}
-    console.print(
-        f"{found['n']:,} samples, {found['by']} answers (published ones as published)", table, sep="\n"
-    )
+    note = " (published ones as published)" if "published:" in found["a"] + found["b"] else ""
+    console.print(f"{found['n']:,} samples, {found['by']} answers{note}", table, sep="\n")
     console.print(
         f"A - B: {difference['value']} points, 95 % {difference['low']} to {difference['high']}"
         " (Newcombe's paired interval)"

@@ -45,7 +45,7 @@ def score(predictions: Path, *, rule: str | None = None, out: Path | None = None
         shown.add_row(name, percent(value))
     if restricted:
         shown.add_row("restricted, no rule", percent(restricted))
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{table.num_rows:,} samples, free answers by rule", shown, sep="\n")
     if out is not None:
         numbers = {
