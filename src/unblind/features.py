@@ -109,14 +109,16 @@ def without_tower(model: nn.Module, features: Features | None) -> Iterator[None]
         yield
         return
     tower = parent.vision_tower
-    parent.vision_tower = _Ready()
+    parent.vision_tower = Ready()
     try:
         yield
     finally:
         parent.vision_tower = tower
 
 
-class _Ready(nn.Module):
+class Ready(nn.Module):
+    """Stands in for the vision tower where its outputs come in the place of pixels."""
+
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         return BaseModelOutputWithPooling(last_hidden_state=pixel_values)
 

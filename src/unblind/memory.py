@@ -1,9 +1,20 @@
-"""How the C library handles memory while a model trains on a CPU."""
+"""Memory: what is free, what to do when there is too little, and how the C library handles it on a CPU."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from unblind.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def keep_freed_memory() -> None:
@@ -14,3 +25,50 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(-4, 0)  # M_MMAP_MAX: no block from mmap
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap's end is kept
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be had on a device; None where nothing tells."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.mem_get_info(device)[0]
+    try:
+        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
+        fields = next(line.split() for line in lines if line.startswith("MemAvailable:"))
+    except (OSError, StopIteration):
+        return None
+    return int(fields[1]) * 1024
+
+
+def total_memory(device: torch.device) -> int | None:
+    """Bytes of a device, or of the machine; None where nothing tells."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.get_device_properties(device).total_memory
+    return machine_memory()
+
+
+def machine_memory() -> int | None:
+    """Bytes of main memory; None where nothing tells."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not on Windows
+        return None
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Say what to do where the memory runs out in a step of training. Raises ModelError."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        # torch.OutOfMemoryError is a RuntimeError, like what PyTorch raises on a CPU
+        if not isinstance(error, MemoryError) and not re.search("(out of|allocate) memory", str(error)):
+            raise
+        reason = str(error).partition("\n")[0][:150]
+        raise ModelError(
+            f"the memory does not suffice ({reason}); lower --batch-size and raise --accumulation, take"
+            " --gradient-checkpointing or --quantization nf4; `unblind doctor --model` reckons it"
+        ) from error

@@ -30,7 +30,9 @@ from transformers.utils import logging
 from unblind.adapt import attach
 from unblind.errors import ModelError
 from unblind.files import read_json
+from unblind.memory import free_memory
 from unblind.recipe import Quantization
+from unblind.weights import on_meta, weight_bytes
 
 TINY = Path(__file__).parent / "tiny" / "checkpoint"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -89,7 +91,9 @@ def load(
         _check_files(Path(source))
     elif name == "tiny" or Path(source).exists() or source.startswith((".", "/", "~")):
         raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
-    _check_type(source, name, revision)
+    config = configuration(name, revision)
+    if quantization is None:
+        _check_memory(name, config, kind, place)
     where: dict[str, Any] = {} if revision is None else {"revision": revision}
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
     how: dict[str, Any] = {}
@@ -101,6 +105,28 @@ def load(
         model = _load_weights(source, kind, place, **where, **how)
     wrapped = model if adapter is None else attach(model, Path(adapter))
     return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), place)
+
+
+def configuration(name: str, revision: str | None = None) -> PaliGemmaConfig:
+    """The shape of a model by its name, as `load` takes it. Raises ModelError as `load` does."""
+    source = str(TINY) if name == "tiny" else name
+    with _loading(name):
+        found, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
+    kind = found.get("model_type") or "of no known type"
+    if kind != "paligemma":
+        raise ModelError(f"{name} is no PaliGemma checkpoint but {kind}; name a PaliGemma model (--model)")
+    with _loading(name):
+        return PaliGemmaConfig.from_dict(found)
+
+
+def _check_memory(name: str, config: PaliGemmaConfig, dtype: torch.dtype, device: torch.device) -> None:
+    free = free_memory(device)
+    needed, _ = weight_bytes(on_meta(config, dtype), None, double=False, vision=False)
+    if free is not None and needed > free:
+        raise ModelError(
+            f"{name} takes {needed / 2**30:.1f} GiB as {str(dtype).removeprefix('torch.')}, and {device} has"
+            f" {free / 2**30:.1f} GiB free; quantize it (--quantization nf4), or see `unblind doctor --model`"
+        )
 
 
 def choose_device(device: str = "auto") -> torch.device:
@@ -168,14 +194,6 @@ def _check_files(folder: Path) -> None:
                 else "; save it with save_pretrained, or name another (--model)"
             )
         )
-
-
-def _check_type(source: str, name: str, revision: str | None) -> None:
-    with _loading(name):
-        config, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
-    found = config.get("model_type") or "of no known type"
-    if found != "paligemma":
-        raise ModelError(f"{name} is no PaliGemma checkpoint but {found}; name a PaliGemma model (--model)")
 
 
 def _load_weights(

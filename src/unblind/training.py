@@ -19,7 +19,7 @@ from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
-from unblind.memory import keep_freed_memory
+from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
@@ -51,7 +51,7 @@ def train(options: TrainOptions) -> TrainResult:
     Raises:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained.
         DatasetError: no such dataset, columns missing, a broken row.
-        ModelError: the model cannot be loaded, or a trainable parameter gets no gradient.
+        ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
         OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
     """
     _check_names(options)
@@ -104,7 +104,7 @@ def fit(
         cache = options.cache_features
         features = None if cache is None else cached_features(loaded, sets, cache)
         trainer = make_trainer(loaded, model, training, validation, options, features)
-        with without_tower(model, features):
+        with without_tower(model, features), enough_memory():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _write_run(options, model, trainer)
 

@@ -5,13 +5,25 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+from typing import TYPE_CHECKING
 
 from unblind.model import choose_device, choose_dtype
 from unblind.versions import versions
 
+if TYPE_CHECKING:
+    import torch
 
-def doctor() -> None:
-    """Say what this machine can run, and what is missing."""
+
+def doctor(*, model: str | None = None, revision: str | None = None) -> None:
+    """Say what this machine can run, and what is missing.
+
+    Example: unblind doctor --model google/paligemma2-3b-pt-224
+
+    Args:
+        model: also reckon the memory that fine-tuning and evaluating this one takes, by recipe; a folder with
+            a checkpoint or the id of a model on the hub. Google's need no access for that.
+        revision: of the model on the hub.
+    """
     import torch
 
     from unblind.fonts import find_fonts
@@ -30,14 +42,48 @@ def doctor() -> None:
     print("can run   unblind quickstart, and everything with --model tiny")
     for line in _larger_models(torch.cuda.is_available()):
         print(line)
+    if model is not None:
+        _reckon(model, revision, device)
+
+
+def _reckon(name: str, revision: str | None, device: torch.device) -> None:
+    """A table of memory by recipe, and which recipe fits."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from unblind.memory import total_memory
+    from unblind.memory_estimate import reckon
+
+    dtype = choose_dtype("auto", device)
+    limit = total_memory(device)
+    table = Table(
+        "GiB", "batch", "weights", "adapter", "optimizer", "activations", "logits", "total", box=None
+    )
+    best = None
+    for job in reckon(name, revision, dtype):
+        memory = job.memory
+        parts = (memory.weights, memory.adapter, memory.optimizer, memory.activations, memory.logits)
+        numbers = [f"{part / 2**30:.2f}" for part in (*parts, memory.total)]
+        table.add_row(job.name, str(job.batch), *numbers)
+        if job.recipe and best is None and (limit is None or memory.total < 0.9 * limit):
+            best = job
+    console = Console(highlight=False, soft_wrap=True)
+    console.print()
+    console.print(table)
+    there = "" if limit is None else f" (it has {limit / 2**30:.1f} GiB)"
+    if best is None:
+        print(f"No recipe fits {device}{there}; a smaller --batch-size or another model may.")
+        return
+    print(
+        f"fits {device}{there}: unblind train --model {name} --recipe {best.recipe} --batch-size {best.batch}"
+    )
 
 
 def _memory() -> str:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not on Windows
-        return ""
-    return f", {total / 2**30:.0f} GiB of memory"
+    from unblind.memory import machine_memory
+
+    total = machine_memory()
+    return "" if total is None else f", {total / 2**30:.0f} GiB of memory"
 
 
 def _device_name(device: object) -> str:

@@ -1,0 +1,103 @@
+"""Memory: what is reckoned against what a CPU process takes, and what is said where it does not suffice."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import small_model
+from unblind.architectures import known_config, make_config
+from unblind.errors import ModelError
+from unblind.memory import enough_memory
+from unblind.memory_estimate import evaluation_memory, training_memory
+from unblind.model import load
+from unblind.recipe import TrainOptions
+
+OPTIONS = TrainOptions(data="", out=Path("o"), batch_size=16)
+MEASURE = """
+import resource, sys, torch
+from PIL import Image
+from transformers import PaliGemmaForConditionalGeneration
+import small_model
+from unblind.adapt import adapt
+from unblind.architectures import make_config
+from unblind.collate import Collator
+from unblind.model import load
+torch.set_num_threads(1)
+torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
+x = torch.randn(64, 64, requires_grad=True); (x @ x).sum().backward()
+before = int(open("/proc/self/statm").read().split()[1]) * 4096
+loaded = load("tiny", dtype="float32", device="cpu")
+row = {"image": Image.new("RGB", (224, 224)), "prompt": "Which letter is being circled?", "answer": "a"}
+model = loaded.model
+if sys.argv[1] == "train":
+    model = adapt(model, dict.fromkeys(("language", "projector", "vision"), "lora")).train()
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    for _ in range(2):
+        model(**Collator(loaded.processor)([row] * 16)).loss.backward()
+        optimizer.step()
+else:
+    with torch.inference_mode():
+        model(**Collator(loaded.processor, answers=False)([row] * 32), use_cache=True, logits_to_keep=1)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("what", ["train", "evaluate"])
+def test_the_estimate_is_what_a_process_takes(what: str) -> None:
+    # glibc keeps freed blocks that fit no later one; by default that doubles what a process holds
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(Path(__file__).parents[1])}
+    run = [sys.executable, "-c", MEASURE, what]
+    taken = int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
+    config = load("tiny", dtype="float32", device="cpu").model.config
+    estimate = {
+        "train": lambda: training_memory(config, OPTIONS, torch.float32),
+        "evaluate": lambda: evaluation_memory(config, torch.float32),
+    }[what]()
+    assert estimate.total == pytest.approx(taken, rel=0.2)
+
+
+def test_what_saves_memory_is_seen_to() -> None:
+    config = make_config(256, 4, 1024, 4, 2, 64, 64, vision_layers=3)
+    told = replace(OPTIONS, batch_size=4, vision="frozen")
+
+    def reckoned(**changes: object) -> int:
+        return training_memory(config, replace(told, **changes), torch.bfloat16).activations
+
+    whole = reckoned()
+    assert reckoned(gradient_checkpointing=True) < whole / 2
+    assert reckoned(cache_features=Path("f")) <= whole < reckoned(vision="lora")
+    assert reckoned(batch_size=8) == pytest.approx(2 * whole, rel=0.1)
+
+
+def test_quantized_weights_are_counted() -> None:
+    config = known_config("google/paligemma2-3b-pt-224")
+    sizes = [evaluation_memory(config, torch.bfloat16, batch_size=1, quantization=q) for q in (None, "nf4")]
+    assert sizes[0].weights == 2 * 3_032_242_416
+    # 26 layers of 77,856,768 linear weights at 4.127 bits instead of 16
+    assert sizes[0].weights - sizes[1].weights == pytest.approx(26 * 77_856_768 * (16 - 4.127) / 8, rel=1e-3)
+
+
+def test_a_model_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = small_model.checkpoint(tmp_path / "base")
+    monkeypatch.setattr("unblind.model.free_memory", lambda _: 1000)
+    with pytest.raises(ModelError, match=r"takes .* GiB .* quantize it \(--quantization nf4\)"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("can't allocate memory")],
+)
+def test_memory_that_runs_out_is_explained(error: Exception) -> None:
+    with pytest.raises(ModelError, match="--batch-size"), enough_memory():
+        raise error
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory():
+        raise RuntimeError("shapes differ")
