@@ -370,10 +370,10 @@ def test_what_a_model_says_unseeing_is_listed_by_model(tmp_path):
 def test_published_results_stand_apart(tmp_path):
     parsed = page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")]))
     text = " ".join(parsed.text.split())
-    assert "As printed: circled letters, other images than those measured here" in text
+    assert "As printed: circled letters, each number of its own images, prompts and rule" in text
     assert "All 1,248 images Prompts: both, averaged. Rule: paper." in text
     assert "GPT-4o 70.67" in text and "GPT-4o 74.23" in text and "Gemini 3 Pro" not in text
-    assert "its question" not in text  # nothing to pair with
+    assert "Newcombe" not in text  # nothing to pair with
 
 
 def test_published_answers_to_the_same_images_are_paired(tmp_path):
@@ -385,5 +385,5 @@ def test_published_answers_to_the_same_images_are_paired(tmp_path):
     write_evaluation(tmp_path / "e", found)
     parsed = page(write_report(tmp_path, [tmp_path / "e"]))
     text = " ".join(parsed.text.split())
-    assert f"GPT-4o {question} 30 66.7 % 48.8–80.8 100.0 % +33.3 +" in text
+    assert f"{question} GPT-4o 30 66.7 % 48.8–80.8 100.0 % +33.3 +" in text
     assert "open" in parsed.all("details")[-1]  # the results as printed, as these are the benchmark's words

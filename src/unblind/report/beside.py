@@ -36,7 +36,7 @@ def _pairs(study: Study) -> list[dict[str, Any]]:
         for question in questions:
             pair = paired(ours, published_hits(table, model, question, name))
             found.append({"model": printable(model, 40), "question": printable(question, 80), **pair})
-    return found
+    return sorted(found, key=lambda pair: (pair["question"], pair["model"]))
 
 
 def _ours() -> list[Published]:
