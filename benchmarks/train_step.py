@@ -1,0 +1,170 @@
+"""What does a training step of PaliGemma 2 cost the notebook's way, and ours?
+
+The model has the published shape of google/paligemma2-3b-pt-224 and random bfloat16 weights. The notebook's
+way: LoRA r = 8 on its seven module names, logits at every position, pixels through the vision tower. Ours:
+LoRA in the language model alone, logits of the answers alone, cached vision features. Prints seconds a step
+and peak memory above the weights for both, and for each of the three changes on its own.
+
+    python benchmarks/train_step.py --layers 26 --only notebook ours --checkpointing
+
+With fewer layers (--layers 2, the default) the head has a larger share of a step than in the real model, so
+that answer-only logits gain more than they would there. With all 26 it takes 15 GB and minutes. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import torch
+from PIL import Image
+from transformers import PaliGemmaForConditionalGeneration
+from transformers.initialization import no_init_weights
+
+from unblind.adapt import adapt
+from unblind.architectures import make_config
+from unblind.collate import Collator, prepared
+from unblind.features import cached_features, without_tower
+from unblind.model import Loaded, load
+from unblind.recipe import load_recipe
+
+WAYS = {  # LoRA in the tower, logits at every position, pixels through the tower
+    "notebook": (True, True, True),
+    "language scope": (False, True, True),
+    "answer-only logits": (True, False, True),
+    "cached features": (False, True, False),  # a cache needs a tower without LoRA
+    "ours": (False, False, False),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--layers", type=int, default=2, help="of language model and tower; real: 26 (and 27)"
+    )
+    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=1, help="timed steps, after one that is not")
+    parser.add_argument("--only", nargs="+", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--checkpointing", action="store_true", help="also with gradient checkpointing")
+    asked = parser.parse_args()
+    ctypes.CDLL(None).mallopt(-3, 65536)  # M_MMAP_THRESHOLD: what is freed is not held by the process
+    loaded = build(asked.layers)
+    rows = samples(asked.batch)
+    results: dict[str, Any] = {}
+    for checkpointing in (False, True) if asked.checkpointing else (False,):
+        print("\nwith gradient checkpointing" if checkpointing else "\nwithout gradient checkpointing")
+        for name in asked.only:
+            seconds, peak = measure(loaded, rows, WAYS[name], asked.steps, checkpointing)
+            key = f"{name}, checkpointing" if checkpointing else name
+            results[key] = {"seconds": round(seconds, 3), "peak_gb": round(peak / 1e9, 3)}
+            print(f"{name:<20} {seconds:8.2f} s a step   {peak / 1e9:6.2f} GB above the weights", flush=True)
+    if asked.layers < 26:
+        print(
+            f"\n{asked.layers} of 26 layers: the head's share of a step is larger here than in the real model"
+        )
+    print(json.dumps(summary(results, asked.batch) | {"layers": asked.layers, "ways": results}))
+
+
+def summary(results: dict[str, Any], batch: int) -> dict[str, Any]:
+    first, last = results["notebook"], results["ours"]
+    return {
+        "benchmark": "train_step",
+        "ratio": round(first["seconds"] / last["seconds"], 3),
+        "ours": round(batch / last["seconds"], 4),
+        "alternative": round(batch / first["seconds"], 4),
+        "unit": "samples/s",
+        "memory_ratio": round(first["peak_gb"] / last["peak_gb"], 3),
+    }
+
+
+def build(layers: int) -> Loaded:
+    """The real shape with random weights, at this depth, with the tiny model's tokenizer."""
+    processor = load("tiny", device="cpu").processor
+    tower = 27 if layers >= 26 else layers
+    config = make_config(2304, layers, 9216, 8, 4, 256, 256, vision_layers=tower)
+    config.image_token_id = processor.image_token_id
+    with no_init_weights():
+        model = PaliGemmaForConditionalGeneration._from_config(config, dtype=torch.bfloat16)
+    model.tie_weights()
+    torch.manual_seed(0)
+    for parameter in model.parameters():
+        parameter.data.uniform_(-0.02, 0.02)
+    return Loaded(model, processor, "random", None, None, torch.device("cpu"))
+
+
+def samples(n: int) -> datasets.Dataset:
+    features = {
+        "image": datasets.Image(),
+        "prompt": datasets.Value("string"),
+        "answer": datasets.Value("string"),
+    }
+    question = "Which letter is being circled?"
+    rows = [
+        {"image": Image.effect_noise((224, 224), 20 + i).convert("RGB"), "prompt": question, "answer": "a"}
+        for i in range(n)
+    ]
+    return prepared(datasets.Dataset.from_list(rows, features=datasets.Features(features)))
+
+
+def measure(
+    loaded: Loaded, rows: datasets.Dataset, way: tuple[bool, bool, bool], steps: int, checkpointing: bool
+) -> tuple[float, int]:
+    """Seconds a step, and bytes that the process holds at its peak above the base's weights."""
+    tower, full, through = way
+    recipe = load_recipe("seed-notebook")
+    scopes = {"language": "lora", "projector": "frozen", "vision": "lora" if tower else "frozen"}
+    names = recipe["target_modules"] if tower else ()
+    before = resident("VmRSS")
+    model = adapt(loaded.model, scopes, rank=recipe["rank"], alpha=recipe["alpha"], target_modules=names)
+    base = model.get_base_model()
+    if checkpointing:
+        base.activation_checkpointing_enable({"use_reentrant": False})
+    optimizer = torch.optim.AdamW(
+        [p for p in model.parameters() if p.requires_grad], lr=recipe["learning_rate"]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        features = None if through else cached_features(loaded, [rows], Path(folder))
+        collate = Collator(loaded.processor, features=features)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
+        times = []
+        with without_tower(model, features):
+            for _ in range(steps + 1):
+                began = time.perf_counter()
+                step(model.train(), optimizer, collate, rows, full)
+                times.append(time.perf_counter() - began)
+    peak = resident("VmHWM") - before
+    if checkpointing:
+        base.activation_checkpointing_disable()
+    loaded.model = model.unload()
+    loaded.model.requires_grad_(False)
+    return min(times[1:]), peak
+
+
+def step(model: Any, optimizer: Any, collate: Callable[..., Any], rows: datasets.Dataset, full: bool) -> None:
+    batch = collate([rows[i] for i in range(len(rows))])
+    if full:
+        del batch["logits_to_keep"], batch["shift_labels"]
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(**batch).loss
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+
+
+def resident(field: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(field))) * 1024
+
+
+if __name__ == "__main__":
+    if sys.platform != "linux":
+        sys.exit("this benchmark reads the process's memory from Linux's /proc")
+    main()
