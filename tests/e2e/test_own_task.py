@@ -1,0 +1,36 @@
+"""docs/own-task.md: its script and its commands, at a small size."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from e2e.conftest import Run
+
+PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
+
+
+def test_the_walk_through_works(unblind: Run, tmp_path: Path) -> None:
+    script = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
+    (tmp_path / "make.py").write_text(script)
+    data, run, after = tmp_path / "sizes", tmp_path / "run", tmp_path / "after"
+    subprocess.run([sys.executable, tmp_path / "make.py", data, "8"], check=True, timeout=120)
+
+    few = ["--max-steps", 1, "--batch-size", 2, "--accumulation", 1, "--eval-samples", 4]
+    done = unblind("train", "--data", data, "--out", run, "--recipe", "tiny", *few)
+    assert done.code == 0, done.err
+    done = unblind("evaluate", "--data", data, "--adapter", run, "--out", after, "--limit", 6)
+    assert done.code == 0, done.err
+
+    accuracy = json.loads((after / "metrics.json").read_text())["accuracy"]
+    assert accuracy["restricted"] is None
+    rows = pq.read_table(after / "predictions.parquet").to_pylist()
+    exact = sum(row["free"] == row["answer"] for row in rows) / 6
+    tokens = sum(row["tokens_right"] for row in rows) / 6
+    assert abs(accuracy["free"]["value"] - exact) < 1e-9
+    assert abs(accuracy["tokens"]["value"] - tokens) < 1e-9
