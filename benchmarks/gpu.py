@@ -1,0 +1,152 @@
+"""What does a GPU make of PaliGemma 2: the notebook's recipe and ours, and evaluation?
+
+Saves a checkpoint of the published shape of google/paligemma2-3b-pt-224 with random weights, then runs
+`unblind train` on it by each recipe, and `unblind evaluate`, in one process. Prints samples/s, peak memory,
+and which share of the chip's own bfloat16 rate on large matrices that is, by the operations of a step.
+
+    python benchmarks/gpu.py                                  # on a GPU, all of the model
+    python benchmarks/gpu.py --device cpu --small --steps 1   # does it work?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
+
+from unblind.architectures import make_config
+from unblind.dataset import read
+from unblind.evaluation import evaluate
+from unblind.generation import GenerateOptions, generate
+from unblind.memory_estimate import training_memory
+from unblind.model import choose_device, load
+from unblind.recipe import TrainOptions, load_recipe
+from unblind.training import fit
+
+RECIPES = ("seed-notebook", "paligemma2-3b-qlora", "paligemma2-3b-lora")
+WARM = 2  # steps that are not timed
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--steps", type=int, default=10, help="timed optimizer steps a recipe")
+    parser.add_argument("--small", action="store_true", help="one layer, narrow, two samples a step")
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    asked = parser.parse_args()
+    device = choose_device(asked.device)
+    rate = matrix_rate(device, 256 if asked.small else 8192)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        config = save_random(out / "base", asked.small)
+        generate(out / "data", GenerateOptions(train=512, validation=0, test=64, workers=1))
+        results = {name: train(name, out, config, asked, device, rate) for name in asked.recipes}
+        images = evaluation(out, device, 8 if asked.small else 64)
+    print(f"evaluation: {images:.1f} images/s, restricted answers, bfloat16")
+    ours, first = results[asked.recipes[-1]], results[asked.recipes[0]]
+    line = {"benchmark": "gpu", "ratio": round(ours["samples_per_second"] / first["samples_per_second"], 3)}
+    line |= {
+        "ours": ours["samples_per_second"],
+        "alternative": first["samples_per_second"],
+        "unit": "samples/s",
+    }
+    line |= {"evaluation": round(images, 3), "device": device_name(device), "recipes": results}
+    print(json.dumps(line))
+
+
+def save_random(folder: Path, small: bool) -> PaliGemmaConfig:
+    processor = load("tiny", device="cpu").processor
+    config = (
+        make_config(64, 1, 128, 2, 1, 32, 32, vision_layers=1)
+        if small
+        else make_config(2304, 26, 9216, 8, 4, 256, 256)
+    )
+    if small:
+        config.text_config.vocab_size = len(processor.tokenizer)
+    config.image_token_id = processor.image_token_id
+    PaliGemmaForConditionalGeneration._from_config(config, dtype=torch.bfloat16).save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return config
+
+
+def train(
+    recipe: str, out: Path, config: PaliGemmaConfig, asked: Any, device: torch.device, rate: float
+) -> dict[str, Any]:
+    values = load_recipe(recipe) | {
+        "data": str(out / "data"),
+        "out": out / recipe,
+        "model": str(out / "base"),
+    }
+    values |= {"device": asked.device, "dtype": "bfloat16", "max_steps": asked.steps + WARM}
+    options = TrainOptions(**values | {"eval_every": 0, "log_every": 1, "workers": 0})
+    if asked.small:
+        options = replace(options, batch_size=2, accumulation=1)
+    loaded = load(
+        options.model,
+        device=asked.device,
+        dtype=options.dtype,
+        quantization=options.quantization,
+        double_quantization=options.double_quantization,
+        quantize_vision=options.quantize_vision,
+    )
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    fit(loaded, read(options.data, "train"), None, options)
+    peak = torch.cuda.max_memory_allocated() if device.type == "cuda" else 0
+    rows = [json.loads(line) for line in (options.out / "log.jsonl").read_text().splitlines()]
+    at = {row["step"]: row["seconds"] for row in rows if "loss" in row}
+    speed = options.batch_size * options.accumulation * asked.steps / (at[asked.steps + WARM] - at[WARM])
+    share = speed * operations(config, options) / rate
+    estimate = training_memory(config, options, torch.bfloat16).total
+    print(
+        f"{recipe:<20} {speed:8.2f} samples/s   {share:6.1%} of {rate / 1e12:.1f} TFLOP/s   peak"
+        f" {peak / 2**30:.2f} GiB (reckoned: {estimate / 2**30:.2f})",
+        flush=True,
+    )
+    figures = {"samples_per_second": speed, "share": share, "peak_gib": peak / 2**30}
+    return {key: round(value, 4) for key, value in figures.items()}
+
+
+def operations(config: PaliGemmaConfig, options: TrainOptions) -> float:
+    """Floating-point operations a sample, forward and backward; what checkpointing repeats is not counted."""
+    with FlopCounterMode(display=False) as counter:
+        training_memory(config, replace(options, batch_size=1, gradient_checkpointing=False), torch.bfloat16)
+    return counter.get_total_flops()
+
+
+def evaluation(out: Path, device: torch.device, samples: int) -> float:
+    loaded = load(str(out / "base"), device=device.type, dtype="bfloat16")
+    rows = read(str(out / "data"), "test").select(range(samples))
+    evaluate(loaded, rows.select(range(2)), free=False)
+    began = time.perf_counter()
+    evaluate(loaded, rows, free=False)
+    return samples / (time.perf_counter() - began)
+
+
+def matrix_rate(device: torch.device, size: int) -> float:
+    """Operations/s of a product of two square bfloat16 matrices, the best of ten."""
+    left = torch.randn(size, size, device=device, dtype=torch.bfloat16)
+    best = float("inf")
+    for _ in range(10):
+        began = time.perf_counter()
+        left @ left
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        best = min(best, time.perf_counter() - began)
+    return 2 * size**3 / best
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""The benchmarks of the real model run, at a small size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def result(name: str, *arguments: str) -> dict:
+    run = [sys.executable, BENCHMARKS / name, *arguments]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_gpu_benchmark_on_a_cpu() -> None:
+    found = result("gpu.py", "--device", "cpu", "--small", "--steps", "1")
+    assert found["unit"] == "samples/s" and found["ratio"] > 0 and found["evaluation"] > 0
+    assert set(found["recipes"]) == {"seed-notebook", "paligemma2-3b-qlora", "paligemma2-3b-lora"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_train_step_at_one_layer() -> None:
+    found = result("train_step.py", "--layers", "1", "--batch", "1", "--only", "notebook", "ours")
+    assert found["layers"] == 1 and found["memory_ratio"] > 1
