@@ -47,7 +47,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         config = save_random(out / "base", asked.small)
-        generate(out / "data", GenerateOptions(train=512, validation=0, test=64, workers=1))
+        generate(out / "data", GenerateOptions(train=512, validation=0, test=64))
         results = {name: train(name, out, config, asked, device, rate) for name in asked.recipes}
         images = evaluation(out, device, 8 if asked.small else 64)
     print(f"evaluation: {images:.1f} images/s, restricted answers, bfloat16")
