@@ -193,7 +193,7 @@ def letter_probabilities(loaded: Loaded, rows: Sequence[Row], prompt: str | None
     """
     batch = Collator(loaded.processor, prompt, answers=False)(rows)
     batch = {name: value.to(loaded.device) for name, value in batch.items()}
-    logits = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1].float()
+    logits: Tensor = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1].float()
     return logits[:, letter_tokens(loaded.processor)].softmax(-1).cpu()
 
 

@@ -239,7 +239,7 @@ def _run(
         kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
         with faster:
             loss, right = _examine(stage, model, heads, lesson.to(device), kept, frozen)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
         for optimizer in optimizers:
             with faster:
@@ -262,11 +262,11 @@ def _examine(
     with torch.set_grad_enabled(not frozen):
         tokens = look(model, lesson)
     if stage == "see":
-        return heads(tokens, lesson)
+        return heads.forward(tokens, lesson)
     loss, right = read_aloud(model, tokens, lesson, kept)
     if stage == "read":
         return loss, right
-    more, seen = heads(tokens, lesson)
+    more, seen = heads.forward(tokens, lesson)
     return loss + more, seen | {f"read {name}": share for name, share in right.items()}
 
 
