@@ -25,7 +25,7 @@ def quickstart(
     *,
     out: Path = Path("unblind-quickstart"),
     seed: int = 0,
-    train: int = 4800,
+    train: int = 7200,
     validation: int = 256,
     test: int = 1000,
 ) -> None:
