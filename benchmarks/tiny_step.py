@@ -6,7 +6,7 @@ every position, default memory allocator and attention). Prints samples/s of eac
 share of the machine's matrix rate ours is: the operations of a step, counted, over the rate measured on the
 model's own matrix shapes.
 
-    python benchmarks/tiny_step.py --steps 12
+    python benchmarks/tiny_step.py
 """
 
 from __future__ import annotations
@@ -30,16 +30,18 @@ from unblind.model import TINY, load
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.training import fit
 
-WARM = 3  # steps that are not timed
+RECIPE = load_recipe("tiny")
+SAMPLES = RECIPE["batch_size"] * RECIPE["accumulation"]  # a step
+WARM = 8  # steps that are not timed
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=12, help="timed steps of 32 samples")
+    parser.add_argument("--steps", type=int, default=48, help="timed steps")
     steps = parser.parse_args().steps
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
-        generate(data, GenerateOptions(train=32 * (steps + WARM), validation=0, test=0))
+        generate(data, GenerateOptions(train=SAMPLES * (steps + WARM), validation=0, test=0))
         # a process each: neither inherits the other's memory pools
         plain = _apart(_plain, data, steps, Path(folder) / "plain")
         ours = _apart(_ours, data, steps, Path(folder) / "ours")
@@ -63,13 +65,13 @@ def _apart(function: Any, *arguments: Any) -> Any:
 
 def _ours(data: Path, steps: int, out: Path) -> float:
     options = TrainOptions(
-        **load_recipe("tiny")
+        **RECIPE
         | {"data": str(data), "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
     )
     fit(load("tiny", dtype="float32"), read(str(data), "train"), None, options)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seconds = {row["step"]: row["seconds"] for row in rows if "loss" in row}
-    return 32 * steps / (seconds[steps + WARM] - seconds[WARM])
+    return SAMPLES * steps / (seconds[steps + WARM] - seconds[WARM])
 
 
 def _plain(data: Path, steps: int, out: Path) -> float:
@@ -77,10 +79,9 @@ def _plain(data: Path, steps: int, out: Path) -> float:
     from peft import LoraConfig, get_peft_model
     from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor, Trainer, TrainingArguments
 
-    recipe = load_recipe("tiny")
     model = PaliGemmaForConditionalGeneration.from_pretrained(TINY, dtype=torch.float32)
     processor = PaliGemmaProcessor.from_pretrained(TINY, backend="pil")
-    adapter = LoraConfig(r=recipe["rank"], lora_alpha=recipe["alpha"], target_modules="all-linear")
+    adapter = LoraConfig(r=RECIPE["rank"], lora_alpha=RECIPE["alpha"], target_modules="all-linear")
     model = get_peft_model(model, adapter)
 
     def collate(rows: list[dict[str, Any]]) -> Any:
@@ -95,8 +96,8 @@ def _plain(data: Path, steps: int, out: Path) -> float:
     arguments = TrainingArguments(
         output_dir=str(out),
         max_steps=steps + WARM,
-        per_device_train_batch_size=32,
-        learning_rate=recipe["learning_rate"],
+        per_device_train_batch_size=SAMPLES,
+        learning_rate=RECIPE["learning_rate"],
         remove_unused_columns=False,
         label_names=["labels"],
         report_to="none",
@@ -121,7 +122,7 @@ def _timed(trainer: Any, steps: int) -> float:
 
     trainer.add_callback(Clock())
     trainer.train()
-    return 32 * steps / (times[-1] - times[-1 - steps])
+    return SAMPLES * steps / (times[-1] - times[-1 - steps])
 
 
 def _floor(data: Path) -> tuple[float, float]:
@@ -130,9 +131,8 @@ def _floor(data: Path) -> tuple[float, float]:
     from unblind.collate import Collator, prepared
 
     loaded = load("tiny", dtype="float32")
-    recipe = load_recipe("tiny")
-    scopes = {part: recipe[part] for part in ("language", "projector", "vision")}
-    model = adapt(loaded.model, scopes, rank=recipe["rank"], alpha=recipe["alpha"])
+    scopes = {part: RECIPE[part] for part in ("language", "projector", "vision")}
+    model = adapt(loaded.model, scopes, rank=RECIPE["rank"], alpha=RECIPE["alpha"])
     rows = prepared(read(str(data), "train"))
     batch = Collator(loaded.processor)([rows[i] for i in range(8)])
     with FlopCounterMode(display=False) as counter:

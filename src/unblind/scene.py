@@ -17,7 +17,7 @@ from unblind.glyphs import Word, measure_word
 from unblind.words import SPLITS, Split, WordSource
 
 Color = tuple[int, int, int]
-Case = Literal["as-is", "lower", "upper", "title", "random"]
+Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
 # The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
 # to the image's width, in a figure 10 inches wide; the baseline lies 0.35 em below the middle.
@@ -26,6 +26,8 @@ _POINTS_WIDE = 720.0
 _BASELINE = 0.35
 _MARGIN = 1.0  # px kept free at the border
 _TRIES = 64
+# What `mixed` is made of: the shares of the words that are drawn in each case.
+_MIXED: dict[Case, float] = {"as-is": 0.5, "title": 0.2, "upper": 0.15, "random": 0.15}
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ class SceneOptions:
         ellipse_scale: axes over the letter's advance and ink height (the benchmark: 1.4).
         line_width: of the ellipse, in points on a figure 10 inches wide (the benchmark: 4 to 6).
         jitter: the word's largest shift from the middle, as a share of the image size.
-        case: how the word's letters are changed before they are drawn.
+        case: how the word's letters are changed before they are drawn; `mixed` takes now this, now that way.
         text_color: a colour that Pillow knows (`black`, `#202020`, `rgb(0,0,0)`), or `random`.
         background: likewise.
         ellipse_color: likewise.
@@ -324,6 +326,8 @@ def _fits(boxes: NDArray[np.float64], ellipse: Ellipse, image_size: int) -> bool
 
 
 def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
+    if case == "mixed":
+        case = list(_MIXED)[int(rng.choice(len(_MIXED), p=list(_MIXED.values())))]
     if case == "random":
         return "".join(
             c.upper() if up else c.lower() for c, up in zip(word, rng.random(len(word)) < 0.5, strict=True)

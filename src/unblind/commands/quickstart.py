@@ -16,6 +16,7 @@ from unblind.model import load
 from unblind.outputs import claim, write_json
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.report import write_report
+from unblind.scene import SceneOptions
 from unblind.training import train as fine_tune
 
 console = Console(highlight=False)
@@ -25,7 +26,7 @@ def quickstart(
     *,
     out: Path = Path("unblind-quickstart"),
     seed: int = 0,
-    train: int = 7200,
+    train: int = 3600,
     validation: int = 256,
     test: int = 1000,
 ) -> None:
@@ -45,7 +46,8 @@ def quickstart(
     with claim(out, settings, made_by="unblind quickstart"):
         _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
         data = out / "data"
-        generate(data, GenerateOptions(train=train, validation=validation, test=test, seed=seed))
+        scene = SceneOptions(case="mixed")  # capitals are rare in words as they are
+        generate(data, GenerateOptions(train=train, validation=validation, test=test, seed=seed, scene=scene))
 
         _tell(2, "Asking the blind model. It learnt to read printed words, but never what a circle means.")
         blind = _evaluate(out / "blind", data, adapter=None)

@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset
 
 from unblind.draw import draw, letter_boxes
 from unblind.fonts import Font
-from unblind.scene import Case, Scene, SceneOptions, sample_with_font
+from unblind.scene import Scene, SceneOptions, sample_with_font
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH, VOCABULARY
 from unblind.words import LETTERS, RandomStrings, load_words
 
@@ -28,9 +28,9 @@ IGNORE = -100
 READ = "Read the word."
 _READ_PROMPTS = (READ, READ, "Spell the word.")
 
-# Lessons keep only the middle rows of patches that hold the text: (rows, share of the lessons).
-_WINDOWS = ((4, 0.45), (6, 0.32), (8, 0.13), (GRID, 0.10))
-_CASES: tuple[tuple[Case, float], ...] = (("as-is", 0.5), ("title", 0.2), ("upper", 0.15), ("random", 0.15))
+# Lessons keep only the middle rows of patches that hold the text: (rows, share of the lessons, most letters).
+# The taller ones get shorter strings, or else large letters would be too rare to be learnt.
+_WINDOWS = ((4, 0.30, MAX_LENGTH), (6, 0.30, MAX_LENGTH), (8, 0.22, 12), (GRID, 0.18, 7))
 _LINE_WIDTH = (3.0, 10.0)  # thicker ones too than datasets have as a rule
 
 
@@ -105,8 +105,9 @@ class Lessons(IterableDataset[Lesson]):
     def lesson(self, number: int) -> Lesson:
         """Lesson `number`."""
         rng = np.random.default_rng((self.seed, number))
-        rows = int(rng.choice([rows for rows, _ in _WINDOWS], p=[share for _, share in _WINDOWS]))
-        longest = MAX_LENGTH if number >= self.growth else 3 + int((MAX_LENGTH - 3) * number / self.growth)
+        rows, _, longest = _WINDOWS[int(rng.choice(len(_WINDOWS), p=[share for _, share, _ in _WINDOWS]))]
+        if number < self.growth:
+            longest = min(longest, 3 + int((MAX_LENGTH - 3) * number / self.growth))
         drawn = [self._draw(rng, rows, longest) for _ in range(self.tokens // (rows * GRID))]
         texts = [_question(rng, scene.word) for scene, _, _ in drawn]
         ids, answer = encode_texts(texts, rows * GRID)
@@ -136,7 +137,7 @@ class Lessons(IterableDataset[Lesson]):
         colors = ("random", "random", "random") if rng.random() < 0.2 else ("black", "white", "red")
         options = SceneOptions(
             image_size=int(rng.integers(256, 513)) if rng.random() < self.larger else IMAGE_SIZE,
-            case=_CASES[int(rng.choice(len(_CASES), p=[share for _, share in _CASES]))][0],
+            case="mixed",
             text_color=colors[0],
             background=colors[1],
             ellipse_color=colors[2],
