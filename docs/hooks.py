@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cyclopts.docs.markdown import generate_markdown_docs
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
@@ -12,5 +13,6 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add commands.md: each command's docstring and options."""
     for name in COMMANDS:
         app[name].help = None  # the docstring, not the line in the list of commands
-    files.append(File.generated(config, "commands.md", content=app.generate_docs()))
+    text = generate_markdown_docs(app, generate_toc=False)
+    files.append(File.generated(config, "commands.md", content=text))
     return files

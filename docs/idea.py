@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from unblind.dataset import read
 from unblind.fonts import find_fonts
 
-COLUMNS, ROWS, GAP = 4, 3, 16
+COLUMNS, ROWS, GAP = 3, 4, 16
 SIZE, HEIGHT, CAPTION = 448, 176, 64  # px: the image's width doubled, the part of it that is shown, the text
 RIGHT, WRONG, PLAIN = "#1a7f37", "#cf222e", "#57606a"
 
