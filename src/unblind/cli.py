@@ -12,14 +12,15 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
+from unblind.flags import HelpFormatter, show_default
 
 HELP = """Cure a vision-language model of a known blindness: which letter of a word is circled?
 
-See it happen on this machine, in minutes:  unblind quickstart
+See it happen on this machine, in minutes: `unblind quickstart`
 """
 
 COMMANDS = {
-    "quickstart": "Draw, measure the blind model, fine-tune it, measure again, report. On a CPU, in minutes.",
+    "quickstart": "All of it on a CPU, in minutes: draw, measure, fine-tune, measure, report.",
     "generate": "Make a dataset: words with one letter circled.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
     "evaluate": "Measure how often a model names the right letter.",
@@ -39,8 +40,10 @@ app = App(
     name="unblind",
     help=HELP,
     version=version("unblind"),
-    help_format="plaintext",
-    default_parameter=Parameter(consume_multiple=True, negative_iterable=(), negative_none=()),
+    help_format="markdown",
+    default_parameter=Parameter(
+        consume_multiple=True, negative_iterable=(), negative_none=(), show_default=show_default
+    ),
 )
 for _name, _help in COMMANDS.items():
     app.command(f"unblind.commands.{_name}:{_name}", name=_name, help=_help, sort_key=len(list(app)))
@@ -51,7 +54,7 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     tokens = sys.argv[1:] if tokens is None else tokens
     try:
         app.config = _recipe(tokens)
-        app(tokens, exit_on_error=False, print_error=False)
+        app(_help_as_asked(tokens), exit_on_error=False, print_error=False)
     except (UnblindError, CycloptsError) as error:
         _fail(" ".join(str(error).split()))
     except OSError as error:
@@ -63,9 +66,17 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
+def _help_as_asked(tokens: Sequence[str]) -> Sequence[str]:
+    """Let a command's docstring be its help, where COMMANDS gives it a line; and all of it for --help-all."""
+    if tokens and tokens[0] in COMMANDS:
+        app[tokens[0]].help = None
+    app.help_formatter = HelpFormatter(everything="--help-all" in tokens)
+    return ["--help" if argument == "--help-all" else argument for argument in tokens]
+
+
 def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:
     """The recipe file's keys as defaults of the command's options; flags override them."""
-    for token, value in zip(tokens, [*tokens[1:], ""], strict=True):
+    for token, value in zip(tokens, [*tokens[1:], ""], strict=False):
         name, _, inline = token.partition("=")
         if name == "--recipe":
             from unblind.recipe import PretrainOptions, TrainOptions, load_recipe

@@ -17,6 +17,7 @@ from unblind import blindtest
 from unblind.card import dataset_card
 from unblind.draw import draw
 from unblind.errors import RecipeError, SceneError, WordsError
+from unblind.flags import Drawing, Question
 from unblind.fonts import Font, FontLibrary, find_fonts
 from unblind.images import encode_png
 from unblind.layouts import (
@@ -58,11 +59,9 @@ class GenerateOptions:
         prompt: the question, or its name in `PROMPTS`; `{word}` in it stands for the word itself.
         answer: what is asked for: the circled `letter`, or the `word` (with `--prompt read`, a reading test).
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
-        preset: `blindtest` draws the benchmark's 1,248 images again, all of them in the test split; it needs
-            Open Sans, and Helvetica or Liberation Sans, from the system if --fonts names none. `notebook`
-            takes the scenes from the original notebook's grid (512 px; every letter x padding 25, 50, 100,
-            200 x line width 4, 5, 6), word by word, each in a random font; the last word's grid is cut off
-            at the number of images.
+        preset: `blindtest` draws the benchmark's 1,248 images again, into the test split; it needs Open Sans,
+            and Helvetica or Liberation Sans. `notebook` draws the original notebook's grid, word by word,
+            each in a random font: 512 px, every letter x padding 25, 50, 100, 200 x line width 4, 5, 6.
     """
 
     train: int = 10_000
@@ -73,12 +72,12 @@ class GenerateOptions:
     min_length: int = 5
     max_length: int = 15
     fonts: tuple[str, ...] = ("bundled",)
-    bold: bool = True
-    italic: bool = True
+    bold: Drawing[bool] = True
+    italic: Drawing[bool] = True
     scene: Annotated[SceneOptions, Parameter(name="*")] = field(default_factory=SceneOptions)
-    prompt: str = DEFAULT_PROMPT
-    answer: Literal["letter", "word"] = "letter"
-    layout: Literal["parquet", "imagefolder"] = "parquet"
+    prompt: Question[str] = DEFAULT_PROMPT
+    answer: Question[Literal["letter", "word"]] = "letter"
+    layout: Question[Literal["parquet", "imagefolder"]] = "parquet"
     preset: Literal["notebook", "blindtest"] | None = None
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from unblind.errors import RecipeError
+from unblind.flags import Adapter, Machine, Memory, Optimizer, Watching
 
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
@@ -65,45 +66,45 @@ class TrainOptions:
     data: str
     out: Path
     model: str = "tiny"
-    revision: str | None = None
+    revision: Machine[str | None] = None
     prompt: str | None = None
     # what is trained
-    language: Scope = "lora"
-    projector: Scope = "lora"
-    vision: Scope = "lora"
-    rank: int = 16
-    alpha: float = 32.0
-    dropout: float = 0.0
-    rslora: bool = False
-    dora: bool = False
-    target_modules: tuple[str, ...] = ()
-    quantization: Quantization | None = None
-    double_quantization: bool = True
-    quantize_vision: bool = False
+    language: Adapter[Scope] = "lora"
+    projector: Adapter[Scope] = "lora"
+    vision: Adapter[Scope] = "lora"
+    rank: Adapter[int] = 16
+    alpha: Adapter[float] = 32.0
+    dropout: Adapter[float] = 0.0
+    rslora: Adapter[bool] = False
+    dora: Adapter[bool] = False
+    target_modules: Adapter[tuple[str, ...]] = ()
+    quantization: Memory[Quantization | None] = None
+    double_quantization: Memory[bool] = True
+    quantize_vision: Memory[bool] = False
     # how
     epochs: float = 1.0
-    max_steps: int | None = None
+    max_steps: Optimizer[int | None] = None
     batch_size: int = 8
-    accumulation: int = 4
+    accumulation: Optimizer[int] = 4
     learning_rate: float = 2e-4
-    scheduler: str = "linear"
-    warmup_steps: int = 10
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    optimizer: str = "adamw_torch"
-    gradient_checkpointing: bool = False
-    cache_features: Path | None = None
+    scheduler: Optimizer[str] = "linear"
+    warmup_steps: Optimizer[int] = 10
+    weight_decay: Optimizer[float] = 0.0
+    max_grad_norm: Optimizer[float] = 1.0
+    optimizer: Optimizer[str] = "adamw_torch"
+    gradient_checkpointing: Memory[bool] = False
+    cache_features: Memory[Path | None] = None
     seed: int = 0
     # how it is watched
-    log_every: int = 10
-    eval_every: int = 50
-    eval_samples: int = 256
-    early_stopping: int = 0
-    report_to: tuple[str, ...] = ()
+    log_every: Watching[int] = 10
+    eval_every: Watching[int] = 50
+    eval_samples: Watching[int] = 256
+    early_stopping: Watching[int] = 0
+    report_to: Watching[tuple[str, ...]] = ()
     # where
-    device: str = "auto"
-    dtype: str = "auto"
-    workers: int = 0
+    device: Machine[str] = "auto"
+    dtype: Machine[str] = "auto"
+    workers: Machine[int] = 0
     resume: bool = False
 
     def __post_init__(self) -> None:

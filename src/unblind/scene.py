@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from unblind.errors import SceneError
+from unblind.flags import Drawing
 from unblind.fonts import Font, FontLibrary
 from unblind.glyphs import Word, measure_word
 from unblind.words import SPLITS, Split, WordSource
@@ -133,14 +134,14 @@ class SceneOptions:
     """
 
     image_size: int = 224
-    padding: tuple[float, float] = (15.0, 200.0)
-    ellipse_scale: tuple[float, float] = (1.3, 1.5)
-    line_width: tuple[float, float] = (3.0, 7.0)
-    jitter: float = 0.02
-    case: Case = "as-is"
-    text_color: str = "black"
-    background: str = "white"
-    ellipse_color: str = "red"
+    padding: Drawing[tuple[float, float]] = (15.0, 200.0)
+    ellipse_scale: Drawing[tuple[float, float]] = (1.3, 1.5)
+    line_width: Drawing[tuple[float, float]] = (3.0, 7.0)
+    jitter: Drawing[float] = 0.02
+    case: Drawing[Case] = "as-is"
+    text_color: Drawing[str] = "black"
+    background: Drawing[str] = "white"
+    ellipse_color: Drawing[str] = "red"
 
     def __post_init__(self) -> None:
         """Refuse values that no scene can be made of.

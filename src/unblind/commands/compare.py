@@ -16,7 +16,7 @@ def compare(
 ) -> None:
     """Compare two models on the same samples, pair by pair.
 
-    Example: unblind compare after published:GPT-4o
+    Example: `unblind compare after published:GPT-4o`
 
     Args:
         a: a predictions.parquet, the folder of `unblind evaluate` that holds one, or published:MODEL, whose

@@ -7,7 +7,6 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from unblind.model import choose_device, choose_dtype
 from unblind.versions import versions
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 def doctor(*, model: str | None = None, revision: str | None = None) -> None:
     """Say what this machine can run, and what is missing.
 
-    Example: unblind doctor --model google/paligemma2-3b-pt-224
+    Example: `unblind doctor --model google/paligemma2-3b-pt-224`
 
     Args:
         model: also reckon the memory that fine-tuning and evaluating this one takes, by recipe; a folder with
@@ -27,6 +26,7 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
     import torch
 
     from unblind.fonts import find_fonts
+    from unblind.model import choose_device, choose_dtype
 
     device = choose_device()
     dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
@@ -53,6 +53,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
 
     from unblind.memory import total_memory
     from unblind.memory_estimate import reckon
+    from unblind.model import choose_dtype
 
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)

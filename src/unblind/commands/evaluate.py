@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from unblind.flags import Machine
 from unblind.recipe import Quantization
 
 
@@ -25,15 +26,15 @@ def evaluate(
     blank: Annotated[bool, Parameter(negative=())] = False,
     uncircled: Annotated[bool, Parameter(negative=())] = False,
     occlusion: Annotated[bool, Parameter(negative=())] = False,
-    batch_size: int = 32,
-    device: str = "auto",
-    dtype: str = "auto",
-    revision: str | None = None,
-    quantization: Quantization | None = None,
+    batch_size: Machine[int] = 32,
+    device: Machine[str] = "auto",
+    dtype: Machine[str] = "auto",
+    revision: Machine[str | None] = None,
+    quantization: Machine[Quantization | None] = None,
 ) -> None:
     """Measure how often a model names the right letter, and write predictions.parquet and metrics.json.
 
-    Example: unblind evaluate --adapter run --data circles --out after
+    Example: `unblind evaluate --adapter run --data circles --out after`
 
     Args:
         data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.

@@ -13,7 +13,7 @@ from unblind.fonts import find_fonts, split_of_family
 def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool = False) -> None:
     """List the font families that can be drawn with, and the split that each belongs to.
 
-    Example: unblind fonts bundled system ~/fonts
+    Example: `unblind fonts bundled system ~/fonts`
 
     Args:
         sources: `bundled` (the default), `system`, folders or font files.

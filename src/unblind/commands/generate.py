@@ -8,18 +8,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unblind import generation
+from unblind.flags import Machine
 from unblind.generation import GenerateOptions
 
 
 def generate(
     *,
     out: Path,
-    workers: int = 0,
+    workers: Machine[int] = 0,
     options: Annotated[GenerateOptions, Parameter(name="*")] = GenerateOptions(),
 ) -> None:
     """Make a dataset: words with one letter circled, in splits that share neither words nor font families.
 
-    Example: unblind generate --out circles --train 10000 --validation 500 --test 1000
+    Example: `unblind generate --out circles --train 10000 --validation 500 --test 1000`
 
     Args:
         out: the dataset's folder; the same call completes it after an interruption.

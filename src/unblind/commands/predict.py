@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unblind.errors import DatasetError
+from unblind.flags import Machine
 
 
 def predict(
@@ -17,13 +18,13 @@ def predict(
     adapter: Path | None = None,
     prompt: str = "circled",
     json: Annotated[bool, Parameter(negative=())] = False,
-    device: str = "auto",
-    dtype: str = "auto",
-    revision: str | None = None,
+    device: Machine[str] = "auto",
+    dtype: Machine[str] = "auto",
+    revision: Machine[str | None] = None,
 ) -> None:
     """Name the circled letter in images, with its probability among the 52 letters.
 
-    Example: unblind predict --adapter quickstart/train photo.png
+    Example: `unblind predict --adapter run photo.png`
 
     Args:
         images: PNG, JPEG, WebP, GIF, BMP or TIFF files.

@@ -18,7 +18,7 @@ def pretrain(
 ) -> None:
     """Make the embedded tiny model again, from nothing: about an hour and a quarter on two cores.
 
-    Example: unblind pretrain --recipe tiny-base --out base
+    Example: `unblind pretrain --recipe tiny-base --out base`
 
     Args:
         out: the folder; the same call goes on after an interruption.

@@ -9,15 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from unblind.commands.evaluate import show
-from unblind.dataset import read
-from unblind.evaluation import evaluate_to
-from unblind.generation import GenerateOptions, generate
-from unblind.model import load
-from unblind.outputs import claim, write_json
 from unblind.recipe import TrainOptions, load_recipe
-from unblind.report import write_report
-from unblind.scene import SceneOptions
-from unblind.training import train as fine_tune
 
 console = Console(highlight=False)
 
@@ -33,7 +25,8 @@ def quickstart(
     """Draw a dataset, measure the blind model, fine-tune it, measure it again, and make the report.
 
     All on the embedded tiny model, on a CPU, in minutes. The same call goes on after an interruption.
-    Example: unblind quickstart --out demo
+
+    Example: `unblind quickstart --out demo`
 
     Args:
         out: the folder for data, runs, metrics.json and report.html.
@@ -42,6 +35,12 @@ def quickstart(
         validation: images to watch the training with.
         test: held-out images, of words and font families that no training has seen.
     """
+    from unblind.generation import GenerateOptions, generate
+    from unblind.outputs import claim, write_json
+    from unblind.report import write_report
+    from unblind.scene import SceneOptions
+    from unblind.training import train as fine_tune
+
     settings = {"seed": seed, "train": train, "validation": validation, "test": test}
     with claim(out, settings, made_by="unblind quickstart"):
         _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
@@ -73,6 +72,10 @@ def quickstart(
 
 def _evaluate(out: Path, data: Path, adapter: Path | None) -> dict[str, Any]:
     """Measure on the held-out split, or read what was measured before an interruption."""
+    from unblind.dataset import read
+    from unblind.evaluation import evaluate_to
+    from unblind.model import load
+
     if (out / "metrics.json").exists():
         found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
         return found

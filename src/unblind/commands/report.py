@@ -8,7 +8,7 @@ from pathlib import Path
 def report(*folders: Path, out: Path = Path("report.html")) -> None:
     """Make an HTML report of finished runs.
 
-    Example: unblind report blind after --out report.html
+    Example: `unblind report blind after --out report.html`
 
     Args:
         folders: quickstart or evaluation folders (and training runs, for their curves); evaluations of the

@@ -13,7 +13,7 @@ from unblind.commands.evaluate import percent
 def score(predictions: Path, *, rule: str | None = None, out: Path | None = None) -> None:
     """Score saved predictions again under any rule, without the model.
 
-    Example: unblind score after --rule vlmevalkit
+    Example: `unblind score after --rule vlmevalkit`
 
     Args:
         predictions: a predictions.parquet, or the folder of `unblind evaluate` that holds one.

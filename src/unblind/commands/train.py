@@ -10,13 +10,13 @@ from unblind.recipe import TrainOptions
 
 
 def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Parameter(name="*")]) -> None:
-    """Fine-tune a model on the split `train` of a dataset, watched on its split `validation`.
+    """Fine-tune a model with LoRA, on a dataset's split `train`, watched on its split `validation`.
 
-    Example: unblind train --data circles --out run --recipe recipes/tiny.yaml --seed 1
+    Example: `unblind train --data circles --out run --recipe tiny`
 
     Args:
-        recipe: a YAML file with any of these options, or the name of one that comes along (tiny, ...); flags
-            override it.
+        recipe: a YAML file with any of these options, or the name of one that comes along (tiny,
+            paligemma2-3b-qlora, ...); flags override it.
         options: the run.
     """
     del recipe  # read by the command line before
