@@ -173,7 +173,8 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
     """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
     out, rows = options.out, trainer.state.log_history
     with atomic(out / "adapter") as folder:
-        model.save_pretrained(str(folder))
+        # embeddings are never trained; left to itself peft would ask the hub about them
+        model.save_pretrained(str(folder), save_embedding_layers=False)
     write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     samples = trainer.state.global_step * trainer.samples_per_step
     seconds = rows[-1]["seconds"]

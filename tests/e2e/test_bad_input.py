@@ -171,10 +171,11 @@ class _Hub(http.server.BaseHTTPRequestHandler):
     """Answers as the hub does for a gated and an unknown repository, and to a token that is none."""
 
     def do_HEAD(self) -> None:
-        status, name, value = {
-            "gated": (403, "X-Error-Code", "GatedRepo"),
-            "token": (401, "X-Error-Message", "Invalid credentials in Authorization header"),
-        }.get(self.path.split("/")[-5], (404, "X-Error-Code", "RepoNotFound"))
+        status, name, value = 404, "X-Error-Code", "RepoNotFound"
+        if "/gated/" in self.path:
+            status, value = 403, "GatedRepo"
+        elif "/token/" in self.path:
+            status, name, value = 401, "X-Error-Message", "Invalid credentials in Authorization header"
         self.send_response(status)
         self.send_header(name, value)
         self.send_header("Content-Length", "0")
@@ -239,7 +240,7 @@ def test_what_only_a_gpu_can_do(unblind: Run, dataset: Path, image: Path, tmp_pa
 def test_an_adapter_of_another_base(unblind: Run, image: Path, tmp_path: Path) -> None:
     base = small_model.model()
     base.name_or_path = "some/other-base"
-    adapt(base, {"language": "lora"}, rank=2).save_pretrained(tmp_path)
+    adapt(base, {"language": "lora"}, rank=2).save_pretrained(tmp_path, save_embedding_layers=False)
     done = unblind("predict", image, "--adapter", tmp_path)
     assert_refused(done, str(tmp_path), "does not fit this model", "some/other-base", "--model")
 

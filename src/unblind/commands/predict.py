@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from unblind.errors import DatasetError
+from unblind.recipe import Quantization
 
 
 def predict(
@@ -20,6 +21,7 @@ def predict(
     device: str = "auto",
     dtype: str = "auto",
     revision: str | None = None,
+    quantization: Quantization | None = None,
 ) -> None:
     """Name the circled letter in images, with its probability among the 52 letters.
 
@@ -34,6 +36,7 @@ def predict(
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
+        quantization: of the model's language side, with bitsandbytes.
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
@@ -43,7 +46,9 @@ def predict(
     from unblind.prompts import prompt_text
 
     pictures = [decode_image(path, str(path)) for path in images]
-    loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
+    loaded = load(
+        model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
+    )
     for path, picture in zip(images, pictures, strict=True):
         (found,) = answer(loaded, [{"image": picture, "prompt": prompt_text(prompt)}])
         if json:
