@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from huggingface_hub.errors import (
     GatedRepoError,
+    HfHubHTTPError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
@@ -273,6 +274,8 @@ def _advice(name: str, causes: list[BaseException]) -> str:
         return f"{name} has no such revision; name another (--revision)"
     if among(RepositoryNotFoundError):
         return f"{name} is neither a folder here nor a model on the hub (or it is private); check --model"
+    if any(isinstance(cause, HfHubHTTPError) and cause.response.status_code == 401 for cause in causes):
+        return f"the hub refuses your token for {name}; log in with a valid one: `hf auth login`"
     reason = " ".join(str(causes[0]).split())
     if Path(name).is_dir() or name == "tiny":
         return f"{name} cannot be loaded ({reason[:200]}); copy or download the folder again"

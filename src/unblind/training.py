@@ -20,7 +20,7 @@ from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
 from unblind.memory import enough_memory, keep_freed_memory
-from unblind.model import Loaded, load
+from unblind.model import Loaded, choose_device, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
@@ -49,12 +49,13 @@ def train(options: TrainOptions) -> TrainResult:
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
 
     Raises:
-        RecipeError: a name that Trainer does not know, cached features of a tower that is trained.
+        RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
+            without a GPU.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
         OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
     """
-    _check_names(options)
+    _check(options)
     if options.resume and (finished := _finished(options)):
         return finished
     training = read(options.data, "train")
@@ -125,11 +126,15 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def _check_names(options: TrainOptions) -> None:
+def _check(options: TrainOptions) -> None:
     for key, known in (("optimizer", OptimizerNames), ("scheduler", SchedulerType)):
         names = [member.value for member in known]
         if getattr(options, key) not in names:
             raise RecipeError(f"unknown {key} {getattr(options, key)}; choose one of {', '.join(names)}")
+    if options.dtype == "float16" and choose_device(options.device).type == "cpu":
+        raise RecipeError(
+            "float16 trains on a GPU only, and this is a CPU; take float32 or bfloat16 (--dtype)"
+        )
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
@@ -168,7 +173,8 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
     """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
     out, rows = options.out, trainer.state.log_history
     with atomic(out / "adapter") as folder:
-        model.save_pretrained(str(folder))
+        # embeddings are never trained; left to itself peft would ask the hub about them
+        model.save_pretrained(str(folder), save_embedding_layers=False)
     write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     samples = trainer.state.global_step * trainer.samples_per_step
     seconds = rows[-1]["seconds"]

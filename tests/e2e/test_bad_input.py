@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import torch
 
+import small_model
 from e2e.conftest import Done, Run
+from unblind.adapt import adapt
 
 SMALL = ["--train", "8", "--validation", "4", "--test", "4", "--workers", "1"]
 
@@ -159,6 +165,84 @@ def test_no_network(image: Path, tmp_path: Path) -> None:
     nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | nowhere, timeout=200)
     assert_refused(Done(done.returncode, done.stdout, done.stderr), "google/paligemma2-3b-pt-224", "network")
+
+
+class _Hub(http.server.BaseHTTPRequestHandler):
+    """Answers as the hub does for a gated and an unknown repository, and to a token that is none."""
+
+    def do_HEAD(self) -> None:
+        status, name, value = 404, "X-Error-Code", "RepoNotFound"
+        if "/gated/" in self.path:
+            status, value = 403, "GatedRepo"
+        elif "/token/" in self.path:
+            status, name, value = 401, "X-Error-Message", "Invalid credentials in Authorization header"
+        self.send_response(status)
+        self.send_header(name, value)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    do_GET = do_HEAD  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def test_what_the_hub_refuses(hub: str, image: Path, tmp_path: Path) -> None:
+    script = """
+import sys
+from unblind.cli import main
+image, *names = sys.argv[1:]
+for name in names:
+    try:
+        main(["predict", image, "--model", name])
+    except SystemExit as stopped:
+        print(stopped.code)
+"""
+    env = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_" + 34 * "s"}
+    names = ["gated/model", "no/such", "token/model"]
+    run = [sys.executable, "-c", script, image, *names]
+    done = subprocess.run(run, env=env, capture_output=True, text=True, timeout=280)
+    assert done.stdout.split() == ["2", "2", "2"]
+    gated, unknown, token = done.stderr.splitlines()
+    assert "gated/model is gated" in gated and "https://huggingface.co/gated/model" in gated
+    assert "hf auth login" in gated
+    assert "no/such is neither a folder here nor a model on the hub" in unknown
+    assert "the hub refuses your token for token/model" in token and "hf auth login" in token
+    assert "ssss" not in done.stderr + done.stdout
+
+
+def test_a_model_too_large_for_the_memory(unblind: Run, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblind.model.free_memory", lambda _: 1_000_000)
+    done = unblind("predict", image, "--device", "cpu")
+    assert_refused(done, "tiny takes", "GiB free", "--quantization nf4", "unblind doctor --model")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_what_only_a_gpu_can_do(unblind: Run, dataset: Path, image: Path, tmp_path: Path) -> None:
+    assert_refused(unblind("predict", image, "--device", "cuda"), "no device cuda", "--device")
+    run = ["train", "--data", dataset, "--out", tmp_path / "run"]
+    assert_refused(unblind(*run, "--device", "cuda"), "no device cuda", "--device")
+    assert_refused(unblind(*run, "--dtype", "float16"), "float16", "GPU", "--dtype")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_adapter_of_another_base(unblind: Run, image: Path, tmp_path: Path) -> None:
+    base = small_model.model()
+    base.name_or_path = "some/other-base"
+    adapt(base, {"language": "lora"}, rank=2).save_pretrained(tmp_path, save_embedding_layers=False)
+    done = unblind("predict", image, "--adapter", tmp_path)
+    assert_refused(done, str(tmp_path), "does not fit this model", "some/other-base", "--model")
 
 
 def test_a_report_of_nothing(unblind: Run, tmp_path: Path) -> None:

@@ -110,6 +110,15 @@ def test_without_answers_nothing_is_a_target() -> None:
     assert not batch["token_type_ids"].any()
 
 
+@settings(max_examples=15, deadline=None)
+@given(TEXT, ANSWER)
+def test_training_sees_the_question_of_evaluation(prompt: str, answer: str) -> None:
+    training, asking = batch_of(row(prompt, answer)), batch_of(row(prompt), answers=False)
+    prefix = training["token_type_ids"][0] == 0
+    assert torch.equal(training["input_ids"][0, prefix], asking["input_ids"][0])
+    assert torch.equal(training["pixel_values"], asking["pixel_values"])
+
+
 def test_a_bad_mask_is_refused() -> None:
     batch = batch_of(row("Which?", "A"))
     check_mask(batch)

@@ -31,11 +31,15 @@ torch.set_num_threads(1)
 torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
 x = torch.randn(64, 64, requires_grad=True); (x @ x).sum().backward()
 before = int(open("/proc/self/statm").read().split()[1]) * 4096
-loaded = load("tiny", dtype="float32", device="cpu")
+what, mode = sys.argv[1:]
+loaded = load("tiny", dtype="float32", device="cpu", quantization="nf4" if mode == "nf4" else None)
 row = {"image": Image.new("RGB", (224, 224)), "prompt": "Which letter is being circled?", "answer": "a"}
 model = loaded.model
-if sys.argv[1] == "train":
-    model = adapt(model, dict.fromkeys(("language", "projector", "vision"), "lora")).train()
+if what == "train":
+    vision = "frozen" if mode == "checkpointing" else "lora"
+    model = adapt(model, {"language": "lora", "projector": "lora", "vision": vision}).train()
+    if mode == "checkpointing":
+        model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
     for _ in range(2):
         model(**Collator(loaded.processor)([row] * 16)).loss.backward()
@@ -50,17 +54,22 @@ print(highest * 1024 - before)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("what", ["train", "evaluate"])
-def test_the_estimate_is_what_a_process_takes(what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "mode"), [("train", ""), ("train", "checkpointing"), ("evaluate", ""), ("evaluate", "nf4")]
+)
+def test_the_estimate_is_what_a_process_takes(what: str, mode: str) -> None:
     # glibc keeps freed blocks that fit no later one; by default that doubles what a process holds
     env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(Path(__file__).parents[1])}
-    run = [sys.executable, "-c", MEASURE, what]
+    run = [sys.executable, "-c", MEASURE, what, mode]
     taken = int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
     config = load("tiny", dtype="float32", device="cpu").model.config
-    estimate = {
-        "train": lambda: training_memory(config, OPTIONS, torch.float32),
-        "evaluate": lambda: evaluation_memory(config, torch.float32),
-    }[what]()
+    if what == "evaluate":
+        estimate = evaluation_memory(config, torch.float32, quantization=mode or None)
+    elif mode:
+        told = replace(OPTIONS, vision="frozen", gradient_checkpointing=True)
+        estimate = training_memory(config, told, torch.float32)
+    else:
+        estimate = training_memory(config, OPTIONS, torch.float32)
     assert estimate.total == pytest.approx(taken, rel=0.2)
 
 

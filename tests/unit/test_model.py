@@ -1,13 +1,8 @@
 """Loading: what is accepted, and what each wrong thing is called."""
 
-import http.server
 import json
-import os
 import shutil
-import subprocess
 import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -156,60 +151,3 @@ def test_dtypes() -> None:
 def test_quantization_without_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     assert r"pip install unblind[gpu]" in refusal(folder, quantization="nf4")
-
-
-class _Hub(http.server.BaseHTTPRequestHandler):
-    """Answers as the hub does for a gated and for an unknown repository."""
-
-    def do_HEAD(self) -> None:
-        gated = "/gated/" in self.path
-        self.send_response(403 if gated else 404)
-        self.send_header("X-Error-Code", "GatedRepo" if gated else "RepoNotFound")
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    do_GET = do_HEAD  # noqa: N815
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture
-def hub() -> Iterator[str]:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
-
-
-def test_what_the_hub_says_is_passed_on(hub: str, tmp_path: Path) -> None:
-    script = """
-import sys
-from unblind.errors import ModelError
-from unblind.model import load
-for name in sys.argv[1:]:
-    try:
-        load(name)
-    except ModelError as error:
-        print(error)
-"""
-    env = os.environ | {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "0"}
-    run = [sys.executable, "-c", script]
-    online = subprocess.run(
-        [*run, "gated/model", "no/such"], env=env, capture_output=True, text=True, check=True
-    )
-    gated, unknown = online.stdout.splitlines()
-    assert "gated/model is gated" in gated
-    assert "https://huggingface.co/gated/model" in gated
-    assert "hf auth login" in gated
-    assert "no/such is neither a folder here nor a model on the hub" in unknown
-    env["HF_ENDPOINT"] = "http://127.0.0.1:9"  # nothing listens there
-    assert "the hub cannot be reached" in _output(script, "some/model", env=env)
-
-
-def _output(script: str, *arguments: str, env: dict[str, str]) -> str:
-    run = [sys.executable, "-c", script, *arguments]
-    return subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout

@@ -8,6 +8,7 @@ import torch
 import small_model
 from unblind.adapt import adapt, attach, merge
 from unblind.collate import Collator
+from unblind.evaluation import evaluate
 from unblind.model import load
 
 pytest.importorskip("bitsandbytes")
@@ -30,6 +31,19 @@ def test_tower_and_projector_are_quantized_by_choice_and_the_head_never(folder: 
     all_of_it = quantized(load(str(folder), quantization=kind, device="cpu", quantize_vision=True).model)
     assert len(all_of_it) == 2 * 7 + 1 + 2 * 6
     assert "lm_head" not in all_of_it
+
+
+def test_evaluation_costs_no_gradients_on_cpus_with_avx512_bf16(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bitsandbytes.nn.modules.has_avx512bf16", lambda: True)
+    loaded = load(str(folder), quantization="nf4", device="cpu", dtype="bfloat16")
+    layers = [m for m in loaded.model.modules() if type(m).__name__ == "Linear4bit"]
+    assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
+    evaluate(loaded, small_model.samples(2))
+    model = adapt(loaded.model, {"language": "lora"}).train()
+    model(**Collator(loaded.processor)(list(small_model.samples(2)))).loss.backward()
+    assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
 @pytest.mark.parametrize("double", [False, True])

@@ -1,14 +1,21 @@
 """The real PaliGemma 2, without its weights: its published shapes, and what the recipes make trainable."""
 
+import itertools
 from pathlib import Path
 
 import pytest
 import torch
-from transformers import PaliGemmaForConditionalGeneration
+from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
+import small_model
 from unblind.adapt import adapt, trainable_parameters
-from unblind.architectures import known_config
+from unblind.architectures import IMAGE_TOKEN, known_config, make_config
+from unblind.collate import Collator
+from unblind.evaluation import evaluate
+from unblind.model import load
 from unblind.recipe import TrainOptions, load_recipe
+from unblind.tiny.build import new_processor
+from unblind.training import fit
 
 
 def adapted(recipe: str) -> torch.nn.Module:
@@ -69,3 +76,104 @@ def test_the_official_checkpoints_are_known(name: str, billions: float) -> None:
 def test_other_names_are_not_guessed() -> None:
     assert known_config("someone/paligemma2-3b-pt-224") is None
     assert known_config("google/paligemma2-7b-pt-224") is None
+
+
+def test_every_official_checkpoint_is_known() -> None:
+    sizes = ("paligemma-3b", "paligemma2-3b", "paligemma2-10b", "paligemma2-28b")
+    for size, kind, pixels in itertools.product(sizes, ("pt", "mix"), (224, 448, 896)):
+        config = known_config(f"google/{size}-{kind}-{pixels}")
+        assert config.vision_config.image_size == pixels
+        assert config.text_config.model_type == ("gemma2" if "2-" in size else "gemma")
+
+
+def reduced(
+    pixels: int, gemma2: bool, heads: tuple[int, int] | None = None
+) -> PaliGemmaForConditionalGeneration:
+    """As published, but one narrow layer in the tower and two in the language model; real vocabulary."""
+    heads = heads or ((8, 4) if gemma2 else (8, 1))
+    config = make_config(64, 2, 128, *heads, 16, 16, pixels=pixels, gemma2=gemma2, vision_layers=1)
+    vision = config.vision_config
+    vision.hidden_size, vision.intermediate_size, vision.num_attention_heads = 64, 128, 4
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = PaliGemmaForConditionalGeneration(config).eval()
+        model.model.language_model.embed_tokens.weight.data.normal_()
+    return model
+
+
+def processor(pixels: int) -> PaliGemmaProcessor:
+    made = new_processor()
+    made.image_processor.size = {"height": pixels, "width": pixels}
+    made.image_processor.image_seq_length = made.image_seq_length = (pixels // 14) ** 2
+    return made
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["paligemma", "paligemma2"])
+def at_224(request: pytest.FixtureRequest) -> tuple[PaliGemmaForConditionalGeneration, Collator]:
+    real = processor(224)
+    real.image_token_id = IMAGE_TOKEN
+    return reduced(224, request.param), Collator(real)
+
+
+def row(prompt: str, answer: str) -> dict:
+    return dict(small_model.samples(1)[0]) | {"prompt": prompt, "answer": answer}
+
+
+@torch.no_grad()
+def states(model: PaliGemmaForConditionalGeneration, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    keys = ("input_ids", "attention_mask", "token_type_ids", "pixel_values")
+    return model.model(**{key: batch[key] for key in keys}).last_hidden_state
+
+
+def test_the_mask_on_the_real_shape(at_224: tuple) -> None:
+    model, collate = at_224
+    batch = collate([row("Which letter?", "abc")])
+    before = states(model, batch)[0]
+    for place in (-4, -2):  # a letter of the answer, and its last
+        changed = batch | {"input_ids": batch["input_ids"].clone()}
+        changed["input_ids"][0, place] += 1
+        after = states(model, changed)[0]
+        torch.testing.assert_close(after[:place], before[:place], rtol=0, atol=1e-6)
+        assert not torch.allclose(after[place:], before[place:], atol=1e-4)
+    batch["input_ids"][0, 260] += 1  # of the question
+    assert ((states(model, batch)[0, :256] - before[:256]).abs().amax(-1) > 0).all()
+
+
+def test_the_loss_on_the_real_shape(at_224: tuple) -> None:
+    model, collate = at_224
+    batch = collate([row("Which letter?", "a"), row("Which?", "xyz")])
+    with torch.no_grad():
+        ours = model(**batch).loss
+        full = model.lm_head(states(model, batch)).float()
+    cap = getattr(model.config.text_config, "final_logit_softcapping", None)
+    full = full if cap is None else torch.tanh(full / cap) * cap
+    shares = full.log_softmax(-1)
+    right = [
+        -shares[i, place - 1, batch["input_ids"][i, place]]
+        for i, place in batch["token_type_ids"].nonzero().tolist()
+    ]
+    assert len(right) == 2 + 4
+    assert ours.item() == pytest.approx(torch.stack(right).mean().item(), abs=1e-5)
+
+
+def test_padding_on_the_real_shape(at_224: tuple) -> None:
+    model, collate = at_224
+    rows = [row("Which letter?", "a"), row("Which?", "xyz")]
+    together = states(model, collate(rows))
+    for i, one in enumerate(rows):
+        alone = states(model, collate([one]))[0]
+        torch.testing.assert_close(together[i, -len(alone) :], alone, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("pixels", "gemma2"), [(448, False), (448, True), (896, True)])
+def test_other_sizes_train_and_answer(tmp_path: Path, pixels: int, gemma2: bool) -> None:
+    model, made = reduced(pixels, gemma2, heads=(1, 1)), processor(pixels)
+    model.config.image_token_id = made.image_token_id
+    model.resize_token_embeddings(len(made.tokenizer), mean_resizing=False)
+    model.save_pretrained(tmp_path / "base")
+    made.save_pretrained(tmp_path / "base")
+    loaded = load(str(tmp_path / "base"), device="cpu", dtype="float32")
+    assert loaded.processor.image_seq_length == (pixels // 14) ** 2
+    assert evaluate(loaded, small_model.samples(1), free=False).num_rows == 1
+    told = TrainOptions(data="", out=tmp_path / "run", max_steps=1, batch_size=1, accumulation=1)
+    assert fit(loaded, small_model.samples(2), None, told).metrics["samples"] == 1

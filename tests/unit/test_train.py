@@ -216,3 +216,15 @@ def test_names_that_trainer_does_not_know_are_refused(tmp_path: Path, key: str, 
 def test_an_unknown_tracker_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="check report_to"):
         run(options(tmp_path / "run", report_to=("wand",)))
+
+
+def test_a_tracker_gets_what_the_log_has(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    result = run(options(tmp_path / "run", max_steps=2, report_to=("tensorboard",)))
+    (events,) = {path.parent for path in result.out.rglob("events.out.tfevents.*")}
+    written = EventAccumulator(str(events)).Reload()
+    expected = [row["loss"] for row in rows(result) if "loss" in row]
+    assert [event.value for event in written.Scalars("train/loss")] == pytest.approx(expected)
+    assert len(written.Scalars("eval/accuracy")) == 1

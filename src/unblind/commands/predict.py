@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from unblind.errors import DatasetError
 from unblind.flags import Machine
+from unblind.recipe import Quantization
 
 
 def predict(
@@ -21,6 +22,7 @@ def predict(
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
+    quantization: Machine[Quantization | None] = None,
 ) -> None:
     """Name the circled letter in images, with its probability among the 52 letters.
 
@@ -35,6 +37,7 @@ def predict(
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
+        quantization: of the model's language side, with bitsandbytes.
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
@@ -44,7 +47,9 @@ def predict(
     from unblind.prompts import prompt_text
 
     pictures = [decode_image(path, str(path)) for path in images]
-    loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
+    loaded = load(
+        model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
+    )
     for path, picture in zip(images, pictures, strict=True):
         (found,) = answer(loaded, [{"image": picture, "prompt": prompt_text(prompt)}])
         if json:
