@@ -153,6 +153,14 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
             write_text(out / "README.md", _card(maker, shards))
 
 
+def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
+    """The first rows of the test split of a default dataset with this seed, without writing one."""
+    options = GenerateOptions(train=0, validation=0, test=count, seed=seed)
+    words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+    maker = Maker(Path(), options, words, fonts_of(options), parquet_schema())
+    return list(maker.rows(Shard("test", 0, 1, 0, count)))
+
+
 def fonts_of(options: GenerateOptions) -> FontLibrary:
     """The fonts to draw with. Raises FontsError."""
     if options.preset == "blindtest":
