@@ -184,7 +184,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return blob | ({} if blob["oid"] in self.hub.blobs else {"actions": action})
 
     def commit(self, body: bytes) -> None:
-        repo = self.hub.repos[self.path.removeprefix("/api/").partition("/commit/")[0]]
+        name = self.path.removeprefix("/api/").partition("/commit/")[0]
+        repo = self.hub.repos[name]
         for line in map(json.loads, body.splitlines()):
             value = line["value"]
             if line["key"] == "file":
@@ -194,4 +195,5 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             elif line["key"] == "deletedFile":
                 del repo.files[value["path"]]
         repo.commits += 1
-        self.reply(200, {"commitUrl": f"{self.hub.address}/commit/1", "commitOid": "1" * 40})
+        page = f"{self.hub.address}/{name.removeprefix('models/')}"
+        self.reply(200, {"commitUrl": f"{page}/commit/{'1' * 40}", "commitOid": "1" * 40})

@@ -13,7 +13,7 @@ from typing import Literal
 from httpx2 import HTTPError
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-from huggingface_hub.utils import disable_progress_bars, validate_repo_id
+from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
 
 from unblind.card import published_card
 from unblind.errors import DatasetError, HubError, ModelError
@@ -153,7 +153,7 @@ def _existing(api: HfApi, upload: Upload, repo: str, private: bool) -> list[str]
         raise HubError(
             f"{repo} exists and is public; make it private on its settings page, or leave out --private"
         )
-    return [file.rfilename for file in info.siblings or ()]
+    return [file.rfilename for file in getattr(info, "siblings", None) or ()]
 
 
 @contextmanager
@@ -161,24 +161,17 @@ def _talking(repo: str, token: str) -> Iterator[None]:
     """Turn what goes wrong with the hub into a line that says what to do, and that never holds the token."""
     try:
         yield
-    except HfHubHTTPError as error:
-        status = error.response.status_code
-        said = " ".join((error.server_message or str(error)).replace(token, "***").split())[:200]
-        raise HubError(_advice(repo, status, said)) from None
-    except (HTTPError, OSError) as error:
-        reason = (str(error) or type(error).__name__).replace(token, "***")
-        raise HubError(
-            f"{constants.ENDPOINT} cannot be reached ({' '.join(reason.split())[:200]}); check the"
-            " network and run the same command again"
-        ) from None
-    except ValueError as error:  # the hub's opinion of a card, among others
-        reason = " ".join(str(error).replace(token, "***").split())[:300]
-        raise HubError(
-            f"the hub does not take it for {repo} ({reason}); correct that and push again"
-        ) from None
+    except (HTTPError, OSError, ValueError, RuntimeError) as error:
+        cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
+        said = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
+        said = " ".join(said.replace(token, "***").split())[:300]
+        raise HubError(_advice(repo, cause, said)) from None
 
 
-def _advice(repo: str, status: int, said: str) -> str:
+def _advice(repo: str, error: BaseException, said: str) -> str:
+    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
+    if status is None and not isinstance(error, ValueError):
+        return f"{constants.ENDPOINT} cannot be reached ({said}); check the network and run the same command again"
     if status == 401:
         return "the hub does not know your token; run `hf auth login` again, or set HF_TOKEN to a valid one"
     if status == 403:
@@ -188,9 +181,9 @@ def _advice(repo: str, status: int, said: str) -> str:
         )
     if status == 404:
         return f"{repo} cannot be made or found ({said}); check the name before the slash"
-    if status >= 500 or status == 429:
+    if status is not None and (status >= 500 or status == 429):
         return f"the hub is out of order or busy ({status}: {said}); run the same command again later"
-    return f"the hub refuses it for {repo} ({status}: {said}); correct that and push again"
+    return f"the hub does not take it for {repo} ({said}); correct that and push again"
 
 
 def _check_id(repo: str) -> None:

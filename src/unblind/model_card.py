@@ -77,7 +77,7 @@ def model_card(
         eval_results=model_index(after) or None,
     )
     use = _USE_ADAPTER if kind == "adapter" else _USE_MODEL
-    return ModelCard.from_template(
+    card: ModelCard = ModelCard.from_template(
         data,
         template_path=str(Path(__file__).with_name("model_card.md")),
         name=name,
@@ -94,6 +94,7 @@ def model_card(
         least=LEAST,
         licence=_LICENCES.get(origin.licence, f"{origin.licence}, as its base."),
     )
+    return card
 
 
 def _local_base(base: str) -> str:

@@ -61,9 +61,10 @@ def read_results(
         dataset: the id on the hub of the dataset they were measured on, where they name a local one.
 
     Raises:
-        DatasetError: no evaluation, or one of another model.
+        DatasetError: no evaluation, one of another model, two of a name, or `dataset` stands for two.
     """
-    before, after = [], []
+    before: list[Result] = []
+    after: list[Result] = []
     for folder in folders:
         if not (folder / "metrics.json").is_file() or "accuracy" not in read_json(folder / "metrics.json"):
             raise DatasetError(
@@ -72,9 +73,13 @@ def read_results(
         metrics = read_json(folder / "metrics.json")
         data = str(metrics.get("data", ""))
         on_hub = _HUB_ID.fullmatch(data) and not is_local(data, folder)
-        named = dataset or (data if on_hub else None)
+        named = data if on_hub else dataset
         result = Result(folder.resolve().name, public_name(data, folder), named, metrics)
         (before if _is_base_alone(folder, metrics, model, origin) else after).append(result)
+    local = {result.data for result in before + after if result.dataset == dataset}
+    if dataset and len(local - {dataset}) > 1:
+        both = " and ".join(sorted(local))
+        raise DatasetError(f"--dataset {dataset} stands for one dataset, and the results are of {both}")
     names = [result.name for result in before + after]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DatasetError(f"two evaluations are called {twice}; rename the folder of one (--results)")

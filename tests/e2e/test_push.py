@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +142,7 @@ def test_an_adapter_arrives_with_its_card_and_both_forms_of_results(hub: Hub, qu
         assert entry.source_url == f"{hub.address}/me/cured"
 
     for said in (
-        "| before (the base alone) | `circles` | 50 | 16.0 % (8.3–28.5) | 16.0 % (8.3–28.5) |",
+        "| before (the base alone) | `me/circles` | 50 | 16.0 % (8.3–28.5) | 16.0 % (8.3–28.5) |",
         f"94.0 % ({100 * low:.1f}–{100 * high:.1f})",
         "| trainable parameters | 369,664 |",
         "| seed | 7 |",
@@ -245,6 +245,9 @@ def test_results_of_another_model(hub: Hub, quickstart: Path, tmp_path: Path) ->
     second = make_evaluation(tmp_path / "second", 1, 2, adapter=str(make_run(tmp_path / "run2")))
     refused(push(hub, tmp_path, run, "me/x", "--results", second), str(second), "run2")
     refused(push(hub, tmp_path, run, "me/x", "--results", tmp_path), str(tmp_path), "no evaluation")
+    photos = make_evaluation(tmp_path / "photos", 1, 2, adapter=str(run), data="photos")
+    both = ("--results", quickstart / "after", photos, "--dataset", "me/circles")
+    refused(push(hub, tmp_path, run, "me/x", *both), "circles and photos")
     assert not hub.asked
 
 
