@@ -77,7 +77,7 @@ def export(
     expected = _answers(merged, rows, prompt)
     with atomic(out) as folder:
         merged.model.to(dtype=DTYPES[saved])  # type: ignore[call-arg]
-        merged.model.save_pretrained(folder)
+        merged.model.save_pretrained(str(folder))
         merged.processor.chat_template = merged.processor.chat_template or CHAT_TEMPLATE
         merged.processor.save_pretrained(folder)
         del merged  # two models at once may be more than fits

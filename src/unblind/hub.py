@@ -171,7 +171,7 @@ def _talking(repo: str, token: str) -> Iterator[None]:
 def _advice(repo: str, error: BaseException, said: str) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if status is None and not isinstance(error, ValueError):
-        return f"{constants.ENDPOINT} cannot be reached ({said}); check the network and run the same command again"
+        return f"{constants.ENDPOINT} cannot be reached ({said}); check the network and push again"
     if status == 401:
         return "the hub does not know your token; run `hf auth login` again, or set HF_TOKEN to a valid one"
     if status == 403:

@@ -275,7 +275,7 @@ def test_the_network_goes_away(hub: Hub, quickstart: Path, tmp_path: Path) -> No
         push("http://127.0.0.1:9", tmp_path, quickstart / "train", "me/x"), "cannot be reached", "network"
     )
     hub.trouble = "mid"
-    refused(push(hub, tmp_path, quickstart / "train", "me/x"), "cannot be reached", "same command again")
+    refused(push(hub, tmp_path, quickstart / "train", "me/x"), "cannot be reached", "push again")
     assert hub.repos["models/me/x"].files == {}
     hub.trouble = ""
     assert push(hub, tmp_path, quickstart / "train", "me/x")[0] == 0
