@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import yaml
+from huggingface_hub import DatasetCardData
 
+from unblind.sources import find
 from unblind.words import Split
 
 _TEXT = """\
@@ -21,9 +24,24 @@ The words and the font families of each split occur in no other split.
 ```python
 from datasets import load_dataset
 
-dataset = load_dataset("path/to/this/folder")
+dataset = load_dataset("{place}")
 ```
 {notes}
+Limits: horizontal printed words of Latin letters on plain backgrounds, with one ellipse each; no photographs,
+no handwriting, no other scripts. The words are as their list has them, sifted by nothing but their letters.
+Licence: MIT.
+"""
+_PLACE = "path/to/this/folder"
+_FOREIGN = """\
+# {name}
+
+Splits: {splits}. Whoever made it has not described it yet.
+
+```python
+from datasets import load_dataset
+
+dataset = load_dataset("{repo}")
+```
 """
 _PARQUET = """
 `image` is a PNG; `prompt` is the question and `answer` the circled letter; `word`, `letter`, `index`
@@ -82,10 +100,25 @@ def dataset_card(
         },
     }
     text = _TEXT.format(
+        place=_PLACE,
         table="\n".join(f"| {split} | {count:,} |" for split, count in counts.items()),
         notes=(_PARQUET if layout == "parquet" else _FOLDER) + (_LEAK if "{word}" in prompt else ""),
     )
     return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n{text}"
+
+
+def published_card(folder: Path, repo: str) -> str:
+    """The card of a dataset folder as the repository `repo` on the hub shows it: with its name there.
+
+    A dataset without README.md gets a short one. Raises DatasetError as `find` does.
+    """
+    path = folder / "README.md"
+    if path.is_file():
+        return path.read_text("utf-8").replace(f'"{_PLACE}"', f'"{repo}"')
+    name = repo.rpartition("/")[2]
+    data = DatasetCardData(task_categories=["visual-question-answering"], pretty_name=name, tags=["unblind"])
+    text = _FOREIGN.format(name=name, splits=", ".join(find(folder)), repo=repo)
+    return f"---\n{data.to_yaml()}\n---\n\n{text}"
 
 
 def _size(count: int) -> str:

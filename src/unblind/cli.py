@@ -28,6 +28,8 @@ COMMANDS = {
     "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
+    "export": "Merge an adapter into its base: a checkpoint that transformers loads.",
+    "push": "Upload an adapter, a merged model or a dataset to the Hugging Face Hub, with its card.",
     "fonts": "List the fonts that can be drawn with.",
     "doctor": "Say what this machine can run, and what is missing.",
     "pretrain": "Make the embedded tiny model again, from nothing.",

@@ -7,6 +7,7 @@ UnblindError
 ├── DatasetError    a dataset that is missing, corrupt or lacks columns
 ├── ModelError      a model or adapter that cannot be loaded or does not fit
 ├── RecipeError     a recipe or an option that makes no sense
+├── HubError        an upload that the hub refuses or that cannot reach it
 └── OutputError     an output folder that holds something else or is in use
 """
 
@@ -41,3 +42,7 @@ class RecipeError(UnblindError):
 
 class OutputError(UnblindError):
     """An output folder that holds something else or is in use."""
+
+
+class HubError(UnblindError):
+    """An upload that is not possible: no token, not allowed, no network, nothing to upload."""

@@ -116,11 +116,9 @@ def read_settings(folder: Path) -> dict[str, Any] | None:
 
 
 def _check(folder: Path, wanted: dict[str, Any]) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file; name another output folder (--out)")
     found = read_settings(folder)
     if found is None:
-        _refuse_foreign(folder)
+        refuse_content(folder)
     elif found != wanted:
         raise OutputError(
             f"{folder} was made with other settings: {_differences(found, wanted)};"
@@ -128,7 +126,10 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
         )
 
 
-def _refuse_foreign(folder: Path) -> None:
+def refuse_content(folder: Path) -> None:
+    """Raise OutputError unless the folder is absent, or empty but for what we leave behind ourselves."""
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file; name another output folder (--out)")
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
     foreign = [name for name in names if name not in _HARMLESS and not _TEMPORARY.fullmatch(name)]
     if foreign:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "unblind"
-LIGHT = ("words", "fonts", "scene", "draw", "scoring", "report", "prompts", "recipe", "cli")
+LIGHT = ("words", "fonts", "scene", "draw", "scoring", "report", "prompts", "recipe", "hub", "cli")
 HEAVY = ("torch", "transformers", "peft", "datasets")
 
 

@@ -1,0 +1,43 @@
+"""unblind export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def export(
+    *,
+    adapter: Path,
+    out: Path,
+    model: str | None = None,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    samples: int = 16,
+) -> None:
+    """Merge an adapter into its base: a checkpoint that plain transformers, and so the common servers, load.
+
+    It is saved, loaded again, and has to answer drawn samples as base and adapter do; else nothing is left.
+    Example: unblind export --adapter run --out merged
+
+    Args:
+        adapter: a run folder of `unblind train`, or an adapter's folder.
+        out: a new or empty folder for the checkpoint.
+        model: the adapter's base: `tiny`, a folder with a checkpoint, or the id of a model on the hub; by
+            default what the run names.
+        revision: of the base on the hub.
+        dtype: to save in: auto (the base's own), float32, bfloat16 or float16.
+        device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight.
+        samples: drawn, to check it with.
+    """
+    from unblind.export import export as run
+
+    merged = run(
+        out, adapter, model=model, revision=revision, dtype=dtype, device=device, samples=samples
+    ).merged
+    trained = "whole" if merged["quantization"] is None else merged["quantization"]
+    print(
+        f"{out}: in {merged['dtype']}; answers {merged['same']} of {merged['samples']} drawn samples as the"
+        f" adapter on its {trained} base does (probabilities {merged['distance']:.2%} apart on average)."
+    )
+    print(f"Next: unblind evaluate --model {out} --data DATA --out DIR, or unblind push {out} USER/NAME")

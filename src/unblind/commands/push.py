@@ -1,0 +1,38 @@
+"""unblind push."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+
+def push(
+    folder: Path,
+    repo: str,
+    /,
+    *,
+    private: Annotated[bool, Parameter(negative=())] = False,
+    results: tuple[Path, ...] = (),
+    dataset: str | None = None,
+) -> None:
+    """Upload an adapter, a merged model or a dataset to the Hugging Face Hub, with a card.
+
+    It needs `hf auth login`, or HF_TOKEN, with a token that may write.
+    Example: unblind push run USER/NAME --results after --dataset USER/circles --private
+
+    Args:
+        folder: of `unblind train`, `export` or `generate`; it is recognised by what it holds.
+        repo: USER/NAME; made if it is not there.
+        private: only you see it.
+        results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
+        dataset: what the evaluated data is called on the hub (push it first); the hub's leaderboards need it.
+    """
+    from unblind import hub
+
+    upload = hub.prepare(folder, repo, results=results, dataset=dataset)
+    page = hub.push(upload, repo, private=private)
+    print(f"{upload.kind} {folder}: {len(upload.files)} files, with a card, at {page}")
+    if upload.kind != "dataset" and not any(path.startswith(".eval_results/") for path in upload.files):
+        print("No .eval_results: it needs --results, and --dataset with the data's name on the hub.")
