@@ -29,6 +29,7 @@ from unblind.collate import Collator, check_mask, letter_tokens
 from unblind.errors import ModelError, RecipeError
 from unblind.features import Features
 from unblind.model import Loaded
+from unblind.processes import world
 from unblind.recipe import TrainOptions
 from unblind.words import LETTERS
 
@@ -85,6 +86,13 @@ class AnswerTrainer(Trainer):
             [restricted.float(), exact.float(), torch.stack([part.mean() for part in shares])], dim=1
         )
         return loss.detach(), measured, torch.zeros_like(measured)
+
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """The trained model's weights where FSDP has them in pieces; None where they lie in the model."""
+        if not self.is_fsdp_enabled:
+            return None
+        weights: dict[str, torch.Tensor] = self.accelerator.get_state_dict(self.model_wrapped)
+        return weights
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         logs["samples"] = self.state.global_step * self.samples_per_step
@@ -148,6 +156,8 @@ class _Lines(TrainerCallback):
             "eval_accuracy": "validation accuracy {:.1%}",
             "eval_loss": "loss {:.4f}",
         }
+        if not state.is_world_process_zero:
+            return
         parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
         if parts:
             where = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
@@ -166,7 +176,7 @@ def make_trainer(
     try:
         trainer = AnswerTrainer(
             letters=_letters(loaded, training, validation),
-            samples_per_step=options.batch_size * options.accumulation,
+            samples_per_step=options.batch_size * options.accumulation * world(),
             model=model,
             args=_arguments(loaded, options, watched),
             train_dataset=training,
@@ -217,6 +227,7 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=loaded.device.type == "cpu",
+        ddp_find_unused_parameters=False,  # the guard of gradients finds them
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         dataloader_num_workers=options.workers,

@@ -22,6 +22,7 @@ from unblind.features import cached_features, without_tower
 from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
+from unblind.processes import main_process, shared, world
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
 from unblind.trainer import AnswerTrainer, make_trainer
@@ -84,9 +85,7 @@ def fit(
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     with claim(options.out, _settings(options), made_by="unblind train"):
-        checkpoint = _checkpoint_to_resume(options)
-        write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
-        write_json(options.out / "versions.json", versions())
+        checkpoint = shared(lambda: _begin(options))
         if loaded.device.type == "cpu":
             keep_freed_memory()
         set_seed(options.seed)
@@ -102,7 +101,7 @@ def fit(
         )
         sets = [training] if validation is None else [training, validation]
         cache = options.cache_features
-        features = None if cache is None else cached_features(loaded, sets, cache)
+        features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
         trainer = make_trainer(loaded, model, training, validation, options, features)
         with without_tower(model, features), enough_memory():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -133,7 +132,8 @@ def _check_names(options: TrainOptions) -> None:
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
-    return {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    return settings | {"processes": world()}  # by which batches grow
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -164,12 +164,18 @@ def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
     return None
 
 
+def _begin(options: TrainOptions) -> Path | None:
+    """Write what the run is made of; returns the checkpoint to start from."""
+    checkpoint = _checkpoint_to_resume(options)
+    write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
+    write_json(options.out / "versions.json", versions())
+    return checkpoint
+
+
 def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
     """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
     out, rows = options.out, trainer.state.log_history
-    with atomic(out / "adapter") as folder:
-        model.save_pretrained(str(folder))
-    write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    weights = trainer.whole_weights()
     samples = trainer.state.global_step * trainer.samples_per_step
     seconds = rows[-1]["seconds"]
     training_seconds = max(seconds - sum(row.get("eval_runtime", 0.0) for row in rows), 1e-9)
@@ -180,5 +186,9 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         "trainable_parameters": trainable_parameters(model),
         "best_accuracy": max((row["eval_accuracy"] for row in rows if "eval_accuracy" in row), default=None),
     }
-    write_json(out / "metrics.json", metrics)
+    if main_process():
+        with atomic(out / "adapter") as folder:
+            model.save_pretrained(str(folder), state_dict=weights)
+        write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)
