@@ -30,7 +30,8 @@ from unblind.errors import ModelError, RecipeError
 from unblind.features import Features
 from unblind.model import Loaded
 from unblind.processes import world
-from unblind.recipe import TrainOptions
+from unblind.recipe import STREAM, TrainOptions
+from unblind.stream import Stream
 from unblind.words import LETTERS
 
 
@@ -164,10 +165,15 @@ class _Lines(TrainerCallback):
             print(f"train: {where}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
+def samples_per_step(options: TrainOptions) -> int:
+    """In an optimizer step of all processes."""
+    return options.batch_size * options.accumulation * world()
+
+
 def make_trainer(
     loaded: Loaded,
     model: PeftModel,
-    training: datasets.Dataset,
+    training: datasets.Dataset | Stream,
     validation: datasets.Dataset | None,
     options: TrainOptions,
     features: Features | None = None,
@@ -176,7 +182,7 @@ def make_trainer(
     try:
         trainer = AnswerTrainer(
             letters=_letters(loaded, training, validation),
-            samples_per_step=options.batch_size * options.accumulation * world(),
+            samples_per_step=samples_per_step(options),
             model=model,
             args=_arguments(loaded, options, watched),
             train_dataset=training,
@@ -214,6 +220,8 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         activation_checkpointing=options.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         seed=options.seed,
+        # a stream's rows are random already
+        train_sampling_strategy="sequential" if options.data.startswith(STREAM) else "random",
         logging_steps=options.log_every,
         eval_strategy="steps" if watched else "no",
         eval_steps=options.eval_every if watched else None,
@@ -238,10 +246,16 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
     return arguments
 
 
-def _letters(loaded: Loaded, *sets: datasets.Dataset | None) -> list[int] | None:
+def _letters(loaded: Loaded, *sets: datasets.Dataset | Stream | None) -> list[int] | None:
     """The tokens of the letters if every answer is one, else None: accuracy is then that of exact answers."""
-    answers = {answer for one in sets if one is not None for answer in one.unique("answer")}
-    return letter_tokens(loaded.processor) if answers <= set(LETTERS) else None
+    only = all(_only_letters(one) for one in sets if one is not None)
+    return letter_tokens(loaded.processor) if only else None
+
+
+def _only_letters(samples: datasets.Dataset | Stream) -> bool:
+    if isinstance(samples, Stream):
+        return samples.maker.options.answer == "letter"
+    return set(samples.unique("answer")) <= set(LETTERS)
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:

@@ -19,13 +19,15 @@ from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
+from unblind.generation import settings_of
 from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.processes import main_process, shared, world
-from unblind.recipe import TrainOptions, load_recipe
+from unblind.recipe import STREAM, TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
-from unblind.trainer import AnswerTrainer, make_trainer
+from unblind.stream import Stream, stream_maker, validation_of
+from unblind.trainer import AnswerTrainer, make_trainer, samples_per_step
 from unblind.versions import versions
 
 __all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "newest_checkpoint", "train"]
@@ -46,6 +48,9 @@ class TrainResult:
 def train(options: TrainOptions) -> TrainResult:
     """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
 
+    Where `torchrun` or `accelerate launch` started several processes, each has batches of its own, and the
+    main one writes.
+
     The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
 
@@ -58,9 +63,7 @@ def train(options: TrainOptions) -> TrainResult:
     _check_names(options)
     if options.resume and (finished := _finished(options)):
         return finished
-    training = read(options.data, "train")
-    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
-    validation = read(options.data, "validation") if watched else None
+    training, validation = _samples(options)
     loaded = load(
         options.model,
         device=options.device,
@@ -77,10 +80,14 @@ def train(options: TrainOptions) -> TrainResult:
 
 
 def fit(
-    loaded: Loaded, training: datasets.Dataset, validation: datasets.Dataset | None, options: TrainOptions
+    loaded: Loaded,
+    training: datasets.Dataset | Stream,
+    validation: datasets.Dataset | None,
+    options: TrainOptions,
 ) -> TrainResult:
     """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
-    training = prepared(training)
+    if not isinstance(training, Stream):
+        training = prepared(training)
     if validation is not None:
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
@@ -99,13 +106,23 @@ def fit(
             dora=options.dora,
             target_modules=options.target_modules,
         )
-        sets = [training] if validation is None else [training, validation]
+        sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
         features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
         trainer = make_trainer(loaded, model, training, validation, options, features)
         with without_tower(model, features), enough_memory():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _write_run(options, model, trainer)
+
+
+def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
+    """What to train on and what to watch it with."""
+    if options.data.startswith(STREAM):
+        maker = stream_maker(options.data)
+        length = (options.max_steps or 0) * samples_per_step(options)
+        return Stream(maker, length), validation_of(maker, options.eval_samples)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
+    return read(options.data, "train"), read(options.data, "validation") if watched else None
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -133,6 +150,8 @@ def _check_names(options: TrainOptions) -> None:
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    if options.data.startswith(STREAM):
+        settings["stream"] = settings_of(stream_maker(options.data))
     return settings | {"processes": world()}  # by which batches grow
 
 
