@@ -172,9 +172,7 @@ def make_maker(out: Path, options: GenerateOptions) -> Maker:
     return Maker(out, options, words, fonts_of(options), parquet_schema())
 
 
-def _draw_all(
-    maker: Maker, shards: list[Shard], missing: list[Shard], workers: int, engine: Engine
-) -> None:
+def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int, engine: Engine) -> None:
     with progress("Drawing", sum(maker.options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
         for rows in _SPREAD[engine](maker.make, missing, workers):

@@ -24,7 +24,7 @@ def world() -> int:
 
 
 def rank() -> int:
-    """This process's number among them, from 0."""
+    """The number of this process among them, from 0."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -63,7 +63,7 @@ def shared(make: Callable[[], Value]) -> Value:
 
 
 def gathered(values: Sequence[Value]) -> list[Value]:
-    """The values of all processes, in every process: all processes' first ones by rank, their second ones, ...
+    """The values of all processes, in every process: all first ones in the order of ranks, all second ones, ...
 
     The inverse of giving process r the values r, r + world(), r + 2 world(), ...
     """

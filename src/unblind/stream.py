@@ -59,7 +59,9 @@ def stream_maker(source: str) -> Maker:
 def validation_of(maker: Maker, count: int) -> datasets.Dataset | None:
     """The first `count` rows of the stream's split `validation`; None for no row."""
     rows = list(maker.rows("validation", 0, min(count, maker.options.validation)))
-    return datasets.Dataset.from_list(rows, datasets.Features.from_arrow_schema(maker.schema)) if rows else None
+    return (
+        datasets.Dataset.from_list(rows, datasets.Features.from_arrow_schema(maker.schema)) if rows else None
+    )
 
 
 def _options(source: str) -> GenerateOptions:
@@ -80,7 +82,7 @@ def _options(source: str) -> GenerateOptions:
     try:
         found: GenerateOptions = app([], exit_on_error=False, print_error=False, result_action="return_value")
     except CycloptsError as error:
-        raise RecipeError(f"{source}: {error}; `unblind generate --help` lists the options") from None
+        raise RecipeError(f"{str(error).rstrip('.')}; `unblind generate --help` lists the options") from None
     return found
 
 

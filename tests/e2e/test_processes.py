@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import datasets
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
@@ -85,7 +86,9 @@ def same_run(one: Path, other: Path) -> None:
 def two(base: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
     """The same run by two processes of torchrun: folder, stdout, stderr."""
     out = tmp_path_factory.mktemp("runs") / "two"
-    done = launch(*TORCHRUN, "-m", "unblind", "train", model=base, data=data, out=out, batch_size=4, **TRAINING)
+    done = launch(
+        *TORCHRUN, "-m", "unblind", "train", model=base, data=data, out=out, batch_size=4, **TRAINING
+    )
     assert done.returncode == 0, done.stderr
     return out, done.stdout, done.stderr
 
@@ -126,7 +129,7 @@ def test_fsdp2_trains_as_one_process(base: Path, data: Path, one: Path, tmp_path
 def test_an_error_of_one_process_ends_all_with_its_message(base: Path, data: Path, tmp_path: Path) -> None:
     broken = pq.read_table(data / "test-00000-of-00001.parquet").to_pylist()
     broken[6]["image"]["bytes"] = b"no image"  # the second batch is the second process's
-    small_model.datasets.Dataset.from_list(broken).to_parquet(tmp_path / "test.parquet")
+    datasets.Dataset.from_list(broken).to_parquet(tmp_path / "test.parquet")
     command = [*TORCHRUN, "-m", "unblind", "evaluate"]
     told = {"model": base, "data": tmp_path / "test.parquet", "out": tmp_path / "e", "batch_size": 4}
     done = launch(*command, **told, **PLAIN)
