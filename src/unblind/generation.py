@@ -28,7 +28,7 @@ from unblind.layouts import (
     write_folder,
     write_parquet,
 )
-from unblind.outputs import atomic, claim, write_text
+from unblind.outputs import atomic, claim, sweep, write_text
 from unblind.pool import spread
 from unblind.progress import progress
 from unblind.prompts import DEFAULT_PROMPT, prompt_text
@@ -177,6 +177,8 @@ def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: 
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
         for rows in _SPREAD[engine](maker.make, missing, workers):
             advance(rows)
+    if engine == "ray":
+        sweep(maker.out)  # what lost machines left
     if maker.options.layout == "imagefolder":
         for split in {shard.split for shard in shards}:
             join_metadata(maker.out / split, [maker.path(shard) for shard in shards if shard.split == split])

@@ -104,7 +104,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
         raise _cannot_write(folder, error) from error
     with _locked(folder):
         _check(folder, wanted)
-        _sweep(folder)
+        sweep(folder)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, wanted)
         yield
@@ -180,7 +180,8 @@ def _holder(lock: Path) -> str:
         return "another process"
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left under temporary names."""
     for path in list(folder.rglob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):
             _remove(path)

@@ -11,7 +11,7 @@ Job = TypeVar("Job")
 
 
 def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Iterator[int]:
-    """Do the jobs on a cluster, one core each; yields results as they come. What a lost machine had is redone.
+    """Do the jobs on a cluster, a core each; yields results as they come. What a lost machine had is redone.
 
     Args:
         work: what to do with each job; pickled.

@@ -59,9 +59,8 @@ def stream_maker(source: str) -> Maker:
 def validation_of(maker: Maker, count: int) -> datasets.Dataset | None:
     """The first `count` rows of the stream's split `validation`; None for no row."""
     rows = list(maker.rows("validation", 0, min(count, maker.options.validation)))
-    return (
-        datasets.Dataset.from_list(rows, datasets.Features.from_arrow_schema(maker.schema)) if rows else None
-    )
+    features = datasets.Features.from_arrow_schema(maker.schema)
+    return datasets.Dataset.from_list(rows, features) if rows else None
 
 
 def _options(source: str) -> GenerateOptions:
