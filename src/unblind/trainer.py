@@ -62,20 +62,22 @@ class AnswerTrainer(Trainer):
         inputs: Mapping[str, Any],
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The loss, and for each answer whether it is right (restricted, exact), and its probability.
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """For each answer whether it is right (restricted, exact), its probability, and its part of the loss.
 
         The prefix does not see the answer, so that these logits are those of a prefill without it; and greedy
         decoding gives an answer exactly if each of its tokens is the likeliest after those before it.
 
-        Returns the loss, then float32 (B, 3): restricted, exact, the mean probability of a token; then zeros.
+        Returns float32 (B, 5): restricted, exact, the mean probability of a token, the sum of the tokens'
+        losses, their number; then zeros. Trainer's own loss comes first and is left out: where several
+        processes share the last batch it counts the rows twice that fill it up.
         """
         inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
-            loss, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
+            _, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
         logits, targets = outputs.logits.float(), inputs["shift_labels"]
         lengths = inputs["logits_to_keep"].sum(1)
-        shares = logits.softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
+        logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
         hits = (logits.argmax(-1) == targets).split(lengths.tolist())
         exact = torch.stack([part.all() for part in hits])
         restricted = exact
@@ -83,10 +85,11 @@ class AnswerTrainer(Trainer):
             first = lengths.cumsum(0) - lengths
             tokens = torch.tensor(self.letters, device=logits.device)
             restricted = tokens[logits[first][:, tokens].argmax(-1)] == targets[first]
-        measured = torch.stack(
-            [restricted.float(), exact.float(), torch.stack([part.mean() for part in shares])], dim=1
-        )
-        return loss.detach(), measured, torch.zeros_like(measured)
+        shares = torch.stack([part.exp().mean() for part in logs])
+        losses = torch.stack([-part.sum() for part in logs])
+        columns = [restricted.float(), exact.float(), shares, losses, lengths.float()]
+        measured = torch.stack(columns, dim=1)
+        return None, measured, torch.zeros_like(measured)
 
     def whole_weights(self) -> dict[str, torch.Tensor] | None:
         """The trained model's weights where FSDP has them in pieces; None where they lie in the model."""
@@ -259,9 +262,9 @@ def _only_letters(samples: datasets.Dataset | Stream) -> bool:
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:
-    """Accuracies in [0, 1], and what the best checkpoint is chosen by: between equals, the surer one."""
+    """A token's loss, accuracies in [0, 1], and what chooses the checkpoint: between equals, the surer one."""
     measured = np.asarray(results.predictions)
-    restricted, exact, share = (float(mean) for mean in measured.mean(axis=0))
+    restricted, exact, share, losses, tokens = (float(mean) for mean in measured.mean(axis=0))
     # the smallest difference in accuracy, 1 / n, outweighs any difference of the second term
     selection = restricted + share / (100 * len(measured))
-    return {"accuracy": restricted, "exact": exact, "selection": selection}
+    return {"loss": losses / tokens, "accuracy": restricted, "exact": exact, "selection": selection}
