@@ -262,7 +262,7 @@ def _only_letters(samples: datasets.Dataset | Stream) -> bool:
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:
-    """A token's loss, accuracies in [0, 1], and what chooses the checkpoint: between equals, the surer one."""
+    """A token's loss, accuracies in [0, 1], and what chooses a checkpoint: between equals, the surer one."""
     measured = np.asarray(results.predictions)
     restricted, exact, share, losses, tokens = (float(mean) for mean in measured.mean(axis=0))
     # the smallest difference in accuracy, 1 / n, outweighs any difference of the second term
