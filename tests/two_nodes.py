@@ -20,8 +20,10 @@ def main(out: Path) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(head_node_args={**NODE, "include_dashboard": False})
+    patient = {"health_check_failure_threshold": 60}  # a busy machine is not taken for a dead one
+    cluster = Cluster(head_node_args={**NODE, "include_dashboard": False, "_system_config": patient})
     doomed = cluster.add_node(**NODE)
+    cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False)
     print("nodes", alive(ray), flush=True)
     killer = threading.Thread(target=kill_half_way, args=(cluster, doomed, out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int)
         raise RecipeError("--engine ray needs Ray; run: pip install 'unblind[ray]'") from None
     if not ray.is_initialized():
         ray.init(log_to_driver=False)  # RAY_ADDRESS names a cluster; without it, one is started here
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans
     ray.data.DataContext.get_current().enable_progress_bars = False
 
     def do(row: dict[str, Any]) -> dict[str, Any]:
