@@ -14,6 +14,7 @@ OPTIONS = generation.GenerateOptions(
     train=1_600, validation=0, test=100, words="random", scene=SceneOptions(image_size=128)
 )
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+LEAN = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
 
 
 def main(out: Path) -> None:
@@ -21,7 +22,7 @@ def main(out: Path) -> None:
     from ray.cluster_utils import Cluster
 
     patient = {"health_check_failure_threshold": 60}  # a busy machine is not taken for a dead one
-    cluster = Cluster(head_node_args={**NODE, "include_dashboard": False, "_system_config": patient})
+    cluster = Cluster(head_node_args={**NODE, **LEAN, "_system_config": patient})
     doomed = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False)
