@@ -19,6 +19,7 @@ from unblind.recipe import TrainOptions
 from unblind.training import train
 
 ROOT = Path(__file__).parents[2]
+PATIENCE = 250  # seconds
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 PLAIN = {"device": "cpu", "dtype": "float32"}
 TRAINING = PLAIN | {"max_steps": 6, "accumulation": 1, "eval_every": 3, "log_every": 1, "warmup_steps": 0}
@@ -36,7 +37,14 @@ def launch(*arguments: object, **options: object) -> subprocess.CompletedProcess
     flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", *map(str, arguments), *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.run(command, capture_output=True, text=True, timeout=250, env=environment)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        try:
+            out, err = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # the launcher ends what it started
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def rows(run: Path) -> list[dict]:
