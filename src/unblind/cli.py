@@ -13,6 +13,7 @@ from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
 from unblind.flags import HelpFormatter, show_default
+from unblind.processes import check_launch, first_to_fail, leave
 
 HELP = """Cure a vision-language model of a known blindness: which letter of a word is circled?
 
@@ -55,6 +56,7 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     """Run a command; exit with 0 when it is done, 2 when the user can mend it, 1 for a bug of ours."""
     tokens = sys.argv[1:] if tokens is None else tokens
     try:
+        check_launch(tokens[0] if tokens else "")
         app.config = _recipe(tokens)
         app(_help_as_asked(tokens), exit_on_error=False, print_error=False)
     except (UnblindError, CycloptsError) as error:
@@ -65,6 +67,11 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
         _fail(f"{error.filename or 'the disk'}: {error.strerror}; free space, or name another place (--out)")
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception:
+        if not first_to_fail():  # but lost a process that had
+            sys.exit(2)
+        raise
+    leave()
     sys.exit(0)
 
 
@@ -90,7 +97,8 @@ def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"unblind: {message}", file=sys.stderr)
+    if first_to_fail():
+        print(f"unblind: {message}", file=sys.stderr, flush=True)
     sys.exit(2)
 
 

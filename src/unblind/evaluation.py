@@ -23,6 +23,7 @@ from unblind.dataset import redraw
 from unblind.errors import DatasetError
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
+from unblind.processes import gathered, main_process, rank, world
 from unblind.progress import progress
 from unblind.prompts import prompt_text
 from unblind.scoring import score
@@ -54,7 +55,7 @@ def evaluate(
     blank: bool = False,
     uncircled: bool = False,
 ) -> pa.Table:
-    """Ask the model every question of a dataset.
+    """Ask the model every question of a dataset. Several processes on one task part the batches.
 
     Args:
         loaded: the model.
@@ -80,23 +81,29 @@ def evaluate(
     letters = set(rows.unique("answer")) <= set(LETTERS)
     more: dict[str, list[Any]] = {}
     if not letters:
-        more["tokens_right"] = []
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
     if blank:
         more["blank"] = _blank(loaded, rows, prompt) if letters else [None] * len(rows)
-    answers: list[Answer] = []
-    without: list[str | None] = []
-    with progress("evaluate", len(rows)) as advance:
-        for samples, batch in batches(rows, Collator(loaded.processor, prompt, answers=False), batch_size):
-            answers += _answer(loaded, batch, letters, free, max_new_tokens)
+    found: list[tuple[list[Answer], dict[str, list[Any]]]] = []
+    starts = range(rank() * batch_size, len(rows), world() * batch_size)
+    with progress("evaluate", sum(min(batch_size, len(rows) - start) for start in starts)) as advance:
+        collate = Collator(loaded.processor, prompt, answers=False)
+        for samples, batch in batches(rows, collate, starts, batch_size):
+            columns: dict[str, list[Any]] = {}
             if not letters:
-                more["tokens_right"] += tokens_right(loaded, samples, prompt)
+                columns["tokens_right"] = tokens_right(loaded, samples, prompt)
             if uncircled:
                 bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
-                found = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
-                without += [a.restricted for a in found]
+                without = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
+                columns["uncircled"] = [a.restricted for a in without]
+            found.append((_answer(loaded, batch, letters, free, max_new_tokens), columns))
             advance(len(samples))
-    return _table(rows, answers, more | ({"uncircled": without} if uncircled else {}))
+    answers: list[Answer] = []
+    for of_batch, columns in gathered(found):
+        answers += of_batch
+        for name, values in columns.items():
+            more.setdefault(name, []).extend(values)
+    return _table(rows, answers, more)
 
 
 def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
@@ -113,7 +120,7 @@ def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
 
 
 def batches(
-    rows: datasets.Dataset, collate: Collator, size: int
+    rows: datasets.Dataset, collate: Collator, starts: Sequence[int], size: int
 ) -> Iterator[tuple[list[Row], dict[str, Tensor]]]:
     """Rows and the model's input, `size` at a time; the next are decoded while the caller uses these."""
 
@@ -122,12 +129,11 @@ def batches(
         return samples, collate(samples)
 
     with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(make, 0)
-        for start in range(size, len(rows) + size, size):
-            ready = coming.result()
-            if start < len(rows):
-                coming = pool.submit(make, start)
-            yield ready
+        coming = [pool.submit(make, start) for start in starts[:1]]
+        for start in starts[1:]:
+            coming.append(pool.submit(make, start))
+            yield coming.pop(0).result()
+        yield from (last.result() for last in coming)
 
 
 def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None) -> list[str | None]:
@@ -261,6 +267,8 @@ def write_evaluation(
 ) -> dict[str, Any]:
     """Write predictions.parquet and metrics.json into `out`, each whole or not at all. Returns the metrics.
 
+    Of several processes on one task the main one writes.
+
     Raises:
         OutputError: `out` cannot be written.
     """
@@ -273,7 +281,8 @@ def write_evaluation(
         "images_per_second": round(predictions.num_rows / seconds, 3),
         "versions": versions(),
     }
-    with atomic(out / "predictions.parquet") as path:
-        pq.write_table(predictions, path)
-    write_json(out / "metrics.json", metrics)
+    if main_process():
+        with atomic(out / "predictions.parquet") as path:
+            pq.write_table(predictions, path)
+        write_json(out / "metrics.json", metrics)
     return metrics

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -29,14 +29,18 @@ from unblind.layouts import (
     write_folder,
     write_parquet,
 )
-from unblind.outputs import atomic, claim, write_text
+from unblind.outputs import atomic, claim, sweep, write_text
 from unblind.pool import spread
 from unblind.progress import progress
 from unblind.prompts import DEFAULT_PROMPT, prompt_text
+from unblind.ray_cluster import spread_by_ray
 from unblind.scene import Scene, SceneOptions, grid_scenes, sample_scene
 from unblind.words import SPLITS, Split, WordSource, load_words
 
+Engine = Literal["local", "ray"]
+
 SHARD_ROWS = 2_000
+_SPREAD = {"local": spread, "ray": spread_by_ray}
 _GRID_CELLS = 4 * 3  # images of one letter in the notebook's grid: paddings x line widths
 
 
@@ -120,7 +124,7 @@ class Shard:
     stop: int
 
 
-def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
+def generate(out: Path, options: GenerateOptions, *, workers: int = 0, engine: Engine = "local") -> None:
     """Make a dataset folder, or complete one that was interrupted.
 
     Args:
@@ -128,6 +132,7 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
         options: what to make; the bytes depend on nothing else.
         workers: number of processes; 0: as many as there are cores. With more than one, a script that calls
             this needs the usual `if __name__ == "__main__":`, as with any pool of processes.
+        engine: `local`, or `ray`: the machines of a Ray cluster, each of which must see `out`.
 
     Raises:
         OutputError: the folder holds something else, was made with other settings, is in use or not writable.
@@ -135,20 +140,20 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0) -> None:
     """
     if workers < 0:
         raise RecipeError(f"--workers {workers}: need 0 (all cores) or more")
+    if engine not in get_args(Engine):
+        raise RecipeError(f"--engine {engine}: need one of {', '.join(get_args(Engine))}")
     out = Path(out)
-    words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
-    fonts = fonts_of(options)
-    maker = Maker(out, options, words, fonts, parquet_schema())
+    maker = make_maker(out if engine == "local" else out.absolute(), options)
     shards = plan(options)
     splits = [split for split, count in options.rows.items() if count]
     for split in splits:
         next(maker.scenes(split, 0, 1))  # what cannot be drawn is refused before anything is written
-    with claim(out, _settings(maker), made_by="unblind generate"):
+    with claim(out, settings_of(maker), made_by="unblind generate"):
         missing = [shard for shard in shards if not maker.path(shard).exists()]
         if missing or not (out / "README.md").exists():
             # the card comes first: by its numbers of rows `datasets` refuses a folder that is not complete
             write_text(out / "README.md", _card(maker, shards))
-            _draw_all(maker, shards, missing, workers)
+            _draw_all(maker, shards, missing, workers, engine)
             write_text(out / "README.md", _card(maker, shards))
 
 
@@ -168,11 +173,19 @@ def fonts_of(options: GenerateOptions) -> FontLibrary:
     return find_fonts(*options.fonts, bold=options.bold, italic=options.italic)
 
 
-def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int) -> None:
+def make_maker(out: Path, options: GenerateOptions) -> Maker:
+    """What draws a dataset. Raises WordsError and FontsError."""
+    words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+    return Maker(out, options, words, fonts_of(options), parquet_schema())
+
+
+def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int, engine: Engine) -> None:
     with progress("Drawing", sum(maker.options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-        for rows in spread(maker.make, missing, workers):
+        for rows in _SPREAD[engine](maker.make, missing, workers):
             advance(rows)
+    if engine == "ray":
+        sweep(maker.out)  # what lost machines left
     if maker.options.layout == "imagefolder":
         for split in {shard.split for shard in shards}:
             join_metadata(maker.out / split, [maker.path(shard) for shard in shards if shard.split == split])
@@ -215,16 +228,19 @@ class Maker:
             for index in range(start, stop)
         )
 
-    def rows(self, shard: Shard) -> Iterator[dict[str, Any]]:
-        """The rows, as in layouts.COLUMNS."""
-        fonts = {font.digest: font for font in self.fonts.fonts}
-        for index, scene in enumerate(self.scenes(shard.split, shard.start, shard.stop), shard.start):
-            name = f"{shard.split}-{index:07d}"
-            yield _row(name, scene, fonts[scene.font.digest], self.options)
+    def samples(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        """These rows, as in layouts.COLUMNS but for `image`: (height, width, 3) uint8 pixels."""
+        for index, scene in enumerate(self.scenes(split, start, stop), start):
+            yield _row(f"{split}-{index:07d}", scene, self.fonts.get(scene.font.digest), self.options)
+
+    def rows(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
+        """These rows, as in layouts.COLUMNS."""
+        for row in self.samples(split, start, stop):
+            yield row | {"image": {"bytes": encode_png(row["image"]), "path": f"{row['id']}.png"}}
 
     def make(self, shard: Shard) -> int:
         """Draw and write a shard, whole or not at all; returns the number of its rows."""
-        path, rows = self.path(shard), self.rows(shard)
+        path, rows = self.path(shard), self.rows(shard.split, shard.start, shard.stop)
         with atomic(path) as temporary:
             if self.options.layout == "imagefolder":
                 write_folder(temporary, path.relative_to(self.out).as_posix(), rows)
@@ -236,7 +252,7 @@ class Maker:
 def _row(name: str, scene: Scene, font: Font, options: GenerateOptions) -> dict[str, Any]:
     return {
         "id": name,
-        "image": {"bytes": encode_png(draw(scene, font)), "path": f"{name}.png"},
+        "image": draw(scene, font),
         "prompt": prompt_text(options.prompt, scene.word),
         "answer": scene.letter if options.answer == "letter" else scene.word,
         "word": scene.word,
@@ -293,7 +309,7 @@ def _fits_grid(word: str, font: Font) -> bool:
         return False
 
 
-def _settings(maker: Maker) -> dict[str, Any]:
+def settings_of(maker: Maker) -> dict[str, Any]:
     """The options, and what the names of words and fonts stood for when they were used."""
     fonts = "".join(font.digest for font in maker.fonts.fonts)
     return {

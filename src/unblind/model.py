@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ from unblind.adapt import attach
 from unblind.errors import ModelError
 from unblind.files import read_json
 from unblind.memory import free_memory
+from unblind.processes import shared, world
 from unblind.recipe import Quantization
 from unblind.weights import on_meta, weight_bytes
 
@@ -134,10 +136,13 @@ def choose_device(device: str = "auto") -> torch.device:
     """The device of a name; `auto` is cuda, else mps, else cpu. Raises ModelError if it is not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if device == "auto":
-        return torch.device(next(name for name, found in there.items() if found))
+        device = next(name for name, found in there.items() if found)
     if not there.get(device, False):
         names = ", ".join(name for name, found in there.items() if found)
         raise ModelError(f"this machine has no device {device}; it has {names} (--device)")
+    if device == "cuda" and world() > 1:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        return torch.device(device, torch.cuda.current_device())
     return torch.device(device)
 
 
@@ -149,7 +154,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         raise ModelError(f"unknown dtype {dtype}; choose auto, {', '.join(DTYPES)} (--dtype)")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu" and _cpu_prefers_bfloat16():
+    if device.type == "cpu" and shared(_cpu_prefers_bfloat16):
         return torch.bfloat16
     return torch.float32  # float16 overflows in Gemma's activations too easily to be the default on mps
 

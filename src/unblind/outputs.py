@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from unblind.errors import OutputError
+from unblind.processes import main_process
 
 SETTINGS = "settings.json"
 LOCK = ".unblind.lock"
@@ -82,7 +83,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
 
     A folder that is absent or empty, or that was made with the same settings, is taken; whatever a killed
     process left under temporary names is swept away. The lock is the operating system's (flock), so it
-    ends with the process, however that dies.
+    ends with the process, however that dies. Of several processes on one task the main one claims it for all.
 
     Args:
         folder: the output folder; created, with its parents.
@@ -92,6 +93,9 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
     Raises:
         OutputError: not a folder, other content, other settings, in use by another process, not writable.
     """
+    if not main_process():
+        yield
+        return
     wanted = json.loads(json.dumps({"made_by": made_by, **settings}))
     _check(folder, wanted)  # before the lock file is made: a folder that is not ours stays untouched
     try:
@@ -100,7 +104,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
         raise _cannot_write(folder, error) from error
     with _locked(folder):
         _check(folder, wanted)
-        _sweep(folder)
+        sweep(folder)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, wanted)
         yield
@@ -177,7 +181,8 @@ def _holder(lock: Path) -> str:
         return "another process"
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left under temporary names."""
     for path in list(folder.rglob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):
             _remove(path)

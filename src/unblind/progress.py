@@ -1,4 +1,7 @@
-"""Progress of long work: a bar on a terminal, plain lines otherwise. Both go to stderr."""
+"""Progress of long work: a bar on a terminal, plain lines otherwise. Both go to stderr.
+
+Of several processes on one task the main one shows its own part.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from unblind.processes import main_process
+
 _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how much of `total` is done; call what it yields with each number of things that were finished."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, quiet=not main_process())
     if console.is_terminal:
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

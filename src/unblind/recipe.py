@@ -16,13 +16,17 @@ from unblind.flags import Adapter, Machine, Memory, Optimizer, Watching
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
 
+STREAM = "stream:"  # begins the name of data that is drawn during training
+
 
 @dataclass(frozen=True)
 class TrainOptions:
     """Options of a fine-tuning run.
 
     Attributes:
-        data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
+        data: a dataset folder, a Parquet file, the id of a dataset on the Hugging Face Hub; or `stream:`, to
+            draw samples during training, with options of `unblind generate` (`stream:words=random,seed=1`)
+            or a YAML file of them behind it.
         out: the run's folder.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         revision: of the model on the hub.
@@ -124,6 +128,10 @@ class TrainOptions:
             raise RecipeError(
                 "language, projector and vision are all frozen; set one of them to lora or full"
             )
+        if self.data.startswith(STREAM) and self.max_steps is None:
+            raise RecipeError(f"{self.data} has no end; say after how many steps to stop (--max-steps)")
+        if self.data.startswith(STREAM) and self.cache_features is not None:
+            raise RecipeError(f"cache_features keeps stored images, and {self.data} has none; leave it out")
         if self.cache_features is not None and self.vision != "frozen":
             raise RecipeError(
                 f"cache_features needs vision to be frozen, and it is {self.vision}; change either"
@@ -206,6 +214,12 @@ def load_recipe(
         RecipeError: no such file, no mapping, an unknown key (the nearest right one is named), a wrong type.
     """
     path = _find(recipe)
+    hints = get_type_hints(kind)
+    return {key: _checked(path, key, value, hints) for key, value in read_mapping(path).items()}
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file of `key: value`. Raises RecipeError if it is none."""
     try:
         found = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -218,8 +232,7 @@ def load_recipe(
         raise RecipeError(f"{path}{where}: {problem}; a recipe is lines of `key: value`") from error
     if not isinstance(found, dict):
         raise RecipeError(f"{path} is no recipe; it must be lines of `key: value`")
-    hints = get_type_hints(kind)
-    return {key: _checked(path, key, value, hints) for key, value in found.items()}
+    return found
 
 
 def _find(recipe: str | Path) -> Path:

@@ -29,7 +29,9 @@ from unblind.collate import Collator, check_mask, letter_tokens
 from unblind.errors import ModelError, RecipeError
 from unblind.features import Features
 from unblind.model import Loaded
-from unblind.recipe import TrainOptions
+from unblind.processes import world
+from unblind.recipe import STREAM, TrainOptions
+from unblind.stream import Stream
 from unblind.words import LETTERS
 
 
@@ -60,20 +62,22 @@ class AnswerTrainer(Trainer):
         inputs: Mapping[str, Any],
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """The loss, and for each answer whether it is right (restricted, exact), and its probability.
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """For each answer whether it is right (restricted, exact), its probability, and its part of the loss.
 
         The prefix does not see the answer, so that these logits are those of a prefill without it; and greedy
         decoding gives an answer exactly if each of its tokens is the likeliest after those before it.
 
-        Returns the loss, then float32 (B, 3): restricted, exact, the mean probability of a token; then zeros.
+        Returns float32 (B, 5): restricted, exact, the mean probability of a token, the sum of the tokens'
+        losses, their number; then zeros. Trainer's own loss comes first and is left out: where several
+        processes share the last batch it counts the rows twice that fill it up.
         """
         inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
-            loss, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
+            _, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
         logits, targets = outputs.logits.float(), inputs["shift_labels"]
         lengths = inputs["logits_to_keep"].sum(1)
-        shares = logits.softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
+        logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
         hits = (logits.argmax(-1) == targets).split(lengths.tolist())
         exact = torch.stack([part.all() for part in hits])
         restricted = exact
@@ -81,10 +85,18 @@ class AnswerTrainer(Trainer):
             first = lengths.cumsum(0) - lengths
             tokens = torch.tensor(self.letters, device=logits.device)
             restricted = tokens[logits[first][:, tokens].argmax(-1)] == targets[first]
-        measured = torch.stack(
-            [restricted.float(), exact.float(), torch.stack([part.mean() for part in shares])], dim=1
-        )
-        return loss.detach(), measured, torch.zeros_like(measured)
+        shares = torch.stack([part.exp().mean() for part in logs])
+        losses = torch.stack([-part.sum() for part in logs])
+        columns = [restricted.float(), exact.float(), shares, losses, lengths.float()]
+        measured = torch.stack(columns, dim=1)
+        return None, measured, torch.zeros_like(measured)
+
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """The trained model's weights where FSDP has them in pieces; None where they lie in the model."""
+        if not self.is_fsdp_enabled:
+            return None
+        weights: dict[str, torch.Tensor] = self.accelerator.get_state_dict(self.model_wrapped)
+        return weights
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         logs["samples"] = self.state.global_step * self.samples_per_step
@@ -148,16 +160,23 @@ class _Lines(TrainerCallback):
             "eval_accuracy": "validation accuracy {:.1%}",
             "eval_loss": "loss {:.4f}",
         }
+        if not state.is_world_process_zero:
+            return
         parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
         if parts:
             where = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
             print(f"train: {where}: {', '.join(parts)}", file=sys.stderr, flush=True)
 
 
+def samples_per_step(options: TrainOptions) -> int:
+    """In an optimizer step of all processes."""
+    return options.batch_size * options.accumulation * world()
+
+
 def make_trainer(
     loaded: Loaded,
     model: PeftModel,
-    training: datasets.Dataset,
+    training: datasets.Dataset | Stream,
     validation: datasets.Dataset | None,
     options: TrainOptions,
     features: Features | None = None,
@@ -166,7 +185,7 @@ def make_trainer(
     try:
         trainer = AnswerTrainer(
             letters=_letters(loaded, training, validation),
-            samples_per_step=options.batch_size * options.accumulation,
+            samples_per_step=samples_per_step(options),
             model=model,
             args=_arguments(loaded, options, watched),
             train_dataset=training,
@@ -204,6 +223,8 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         activation_checkpointing=options.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
         seed=options.seed,
+        # a stream's rows are random already
+        train_sampling_strategy="sequential" if options.data.startswith(STREAM) else "random",
         logging_steps=options.log_every,
         eval_strategy="steps" if watched else "no",
         eval_steps=options.eval_every if watched else None,
@@ -217,6 +238,7 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=loaded.device.type == "cpu",
+        ddp_find_unused_parameters=False,  # the guard of gradients finds them
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16,
         dataloader_num_workers=options.workers,
@@ -227,16 +249,22 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
     return arguments
 
 
-def _letters(loaded: Loaded, *sets: datasets.Dataset | None) -> list[int] | None:
+def _letters(loaded: Loaded, *sets: datasets.Dataset | Stream | None) -> list[int] | None:
     """The tokens of the letters if every answer is one, else None: accuracy is then that of exact answers."""
-    answers = {answer for one in sets if one is not None for answer in one.unique("answer")}
-    return letter_tokens(loaded.processor) if answers <= set(LETTERS) else None
+    only = all(_only_letters(one) for one in sets if one is not None)
+    return letter_tokens(loaded.processor) if only else None
+
+
+def _only_letters(samples: datasets.Dataset | Stream) -> bool:
+    if isinstance(samples, Stream):
+        return samples.maker.options.answer == "letter"
+    return set(samples.unique("answer")) <= set(LETTERS)
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:
-    """Accuracies in [0, 1], and what the best checkpoint is chosen by: between equals, the surer one."""
+    """A token's loss, accuracies in [0, 1], and what chooses a checkpoint: between equals, the surer one."""
     measured = np.asarray(results.predictions)
-    restricted, exact, share = (float(mean) for mean in measured.mean(axis=0))
+    restricted, exact, share, losses, tokens = (float(mean) for mean in measured.mean(axis=0))
     # the smallest difference in accuracy, 1 / n, outweighs any difference of the second term
     selection = restricted + share / (100 * len(measured))
-    return {"accuracy": restricted, "exact": exact, "selection": selection}
+    return {"loss": losses / tokens, "accuracy": restricted, "exact": exact, "selection": selection}

@@ -19,12 +19,15 @@ from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
+from unblind.generation import settings_of
 from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, choose_device, load
 from unblind.outputs import atomic, claim, write_json, write_text
-from unblind.recipe import TrainOptions, load_recipe
+from unblind.processes import main_process, shared, world
+from unblind.recipe import STREAM, TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
-from unblind.trainer import AnswerTrainer, make_trainer
+from unblind.stream import Stream, stream_maker, validation_of
+from unblind.trainer import AnswerTrainer, make_trainer, samples_per_step
 from unblind.versions import versions
 
 __all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "newest_checkpoint", "train"]
@@ -45,6 +48,9 @@ class TrainResult:
 def train(options: TrainOptions) -> TrainResult:
     """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
 
+    Where `torchrun` or `accelerate launch` started several processes, each has batches of its own, and the
+    main one writes.
+
     The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
 
@@ -58,9 +64,7 @@ def train(options: TrainOptions) -> TrainResult:
     _check(options)
     if options.resume and (finished := _finished(options)):
         return finished
-    training = read(options.data, "train")
-    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
-    validation = read(options.data, "validation") if watched else None
+    training, validation = _samples(options)
     loaded = load(
         options.model,
         device=options.device,
@@ -77,17 +81,19 @@ def train(options: TrainOptions) -> TrainResult:
 
 
 def fit(
-    loaded: Loaded, training: datasets.Dataset, validation: datasets.Dataset | None, options: TrainOptions
+    loaded: Loaded,
+    training: datasets.Dataset | Stream,
+    validation: datasets.Dataset | None,
+    options: TrainOptions,
 ) -> TrainResult:
     """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
-    training = prepared(training)
+    if not isinstance(training, Stream):
+        training = prepared(training)
     if validation is not None:
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     with claim(options.out, _settings(options), made_by="unblind train"):
-        checkpoint = _checkpoint_to_resume(options)
-        write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
-        write_json(options.out / "versions.json", versions())
+        checkpoint = shared(lambda: _begin(options))
         if loaded.device.type == "cpu":
             keep_freed_memory()
         set_seed(options.seed)
@@ -101,13 +107,23 @@ def fit(
             dora=options.dora,
             target_modules=options.target_modules,
         )
-        sets = [training] if validation is None else [training, validation]
+        sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
-        features = None if cache is None else cached_features(loaded, sets, cache)
+        features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
         trainer = make_trainer(loaded, model, training, validation, options, features)
         with without_tower(model, features), enough_memory():
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _write_run(options, model, trainer)
+
+
+def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
+    """What to train on and what to watch it with."""
+    if options.data.startswith(STREAM):
+        maker = stream_maker(options.data)
+        length = (options.max_steps or 0) * samples_per_step(options)
+        return Stream(maker, length), validation_of(maker, options.eval_samples)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
+    return read(options.data, "train"), read(options.data, "validation") if watched else None
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -138,7 +154,10 @@ def _check(options: TrainOptions) -> None:
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
-    return {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    if options.data.startswith(STREAM):
+        settings["stream"] = settings_of(stream_maker(options.data))
+    return settings | {"processes": world()}  # by which batches grow
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -169,13 +188,18 @@ def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
     return None
 
 
+def _begin(options: TrainOptions) -> Path | None:
+    """Write what the run is made of; returns the checkpoint to start from."""
+    checkpoint = _checkpoint_to_resume(options)
+    write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
+    write_json(options.out / "versions.json", versions())
+    return checkpoint
+
+
 def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
     """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
     out, rows = options.out, trainer.state.log_history
-    with atomic(out / "adapter") as folder:
-        # embeddings are never trained; left to itself peft would ask the hub about them
-        model.save_pretrained(str(folder), save_embedding_layers=False)
-    write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    weights = trainer.whole_weights()
     samples = trainer.state.global_step * trainer.samples_per_step
     seconds = rows[-1]["seconds"]
     training_seconds = max(seconds - sum(row.get("eval_runtime", 0.0) for row in rows), 1e-9)
@@ -186,5 +210,10 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         "trainable_parameters": trainable_parameters(model),
         "best_accuracy": max((row["eval_accuracy"] for row in rows if "eval_accuracy" in row), default=None),
     }
-    write_json(out / "metrics.json", metrics)
+    if main_process():
+        with atomic(out / "adapter") as folder:
+            # embeddings are never trained; left to itself peft would ask the hub about them
+            model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+        write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)

@@ -61,6 +61,7 @@ def evaluate(
     from unblind.model import load
     from unblind.occlusion import occlusion_check, scenes_needed
     from unblind.outputs import claim, write_json
+    from unblind.processes import main_process
 
     given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
     settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}
@@ -84,11 +85,12 @@ def evaluate(
             blank=blank,
             uncircled=uncircled,
         )
-        if occlusion:
+        if occlusion and main_process():
             covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)
             write_json(out / "occlusion.json", covered)
-    show({"": metrics})
-    print(f"{out}/predictions.parquet, {out}/metrics.json" + (f", {out}/occlusion.json" * occlusion))
+    if main_process():
+        show({"": metrics})
+        print(f"{out}/predictions.parquet, {out}/metrics.json" + (f", {out}/occlusion.json" * occlusion))
 
 
 def show(runs: dict[str, dict[str, Any]]) -> None:

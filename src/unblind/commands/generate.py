@@ -9,13 +9,14 @@ from cyclopts import Parameter
 
 from unblind import generation
 from unblind.flags import Machine
-from unblind.generation import GenerateOptions
+from unblind.generation import Engine, GenerateOptions
 
 
 def generate(
     *,
     out: Path,
     workers: Machine[int] = 0,
+    engine: Machine[Engine] = "local",
     options: Annotated[GenerateOptions, Parameter(name="*")] = GenerateOptions(),
 ) -> None:
     """Make a dataset: words with one letter circled, in splits that share neither words nor font families.
@@ -25,9 +26,11 @@ def generate(
     Args:
         out: the dataset's folder; the same call completes it after an interruption.
         workers: processes; 0 means all cores. The bytes do not depend on it.
+        engine: `local`, or `ray`: all machines of the Ray cluster that RAY_ADDRESS names (or one that is
+            started here). Each must see the dataset's folder. The bytes are the same.
         options: what to draw.
     """
-    generation.generate(out, options, workers=workers)
+    generation.generate(out, options, workers=workers, engine=engine)
     counts = ", ".join(f"{count:,} {split}" for split, count in options.rows.items() if count)
     if options.preset == "blindtest":
         fonts = " and ".join(generation.fonts_of(options).families)

@@ -20,9 +20,12 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
         options: the run.
     """
     del recipe  # read by the command line before
+    from unblind.processes import main_process
     from unblind.training import train as run
 
     result = run(options)
+    if not main_process():
+        return
     metrics = result.metrics
     best = metrics["best_accuracy"]
     watched = "" if best is None else f", {best:.1%} of the validation samples right"
