@@ -12,6 +12,7 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
+from unblind.stopping import Stopped, on_sigterm
 
 HELP = """Cure a vision-language model of a known blindness: which letter of a word is circled?
 
@@ -47,20 +48,34 @@ for _name, _help in COMMANDS.items():
 
 
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
-    """Run a command; exit with 0 when it is done, 2 when the user can mend it, 1 for a bug of ours."""
+    """Run a command; exit with 0 when it is done, 2 when the user can mend it, 1 for a bug of ours.
+
+    Ctrl-C ends it with 130, SIGTERM with 143; both leave nothing half-written.
+    """
     tokens = sys.argv[1:] if tokens is None else tokens
     try:
         app.config = _recipe(tokens)
-        app(tokens, exit_on_error=False, print_error=False)
+        with on_sigterm(_stop):
+            app(tokens, exit_on_error=False, print_error=False)
     except (UnblindError, CycloptsError) as error:
         _fail(" ".join(str(error).split()))
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
         _fail(f"{error.filename or 'the disk'}: {error.strerror}; free space, or name another place (--out)")
+    except Stopped as stopped:
+        print(f"unblind: {stopped.message}", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)
+
+
+def _stop() -> NoReturn:
+    raise Stopped(
+        "stopped by SIGTERM, with nothing half-written;"
+        " the same command goes on where it can (`unblind train` with --resume)"
+    )
 
 
 def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:

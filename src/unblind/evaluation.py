@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from unblind.dataset import redraw
 from unblind.errors import DatasetError
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
+from unblind.parts import ROWS, Parts, parts_of
 from unblind.progress import progress
 from unblind.prompts import prompt_text
 from unblind.scoring import score
@@ -53,6 +54,7 @@ def evaluate(
     max_new_tokens: int = 16,
     blank: bool = False,
     uncircled: bool = False,
+    parts: Parts | None = None,
 ) -> pa.Table:
     """Ask the model every question of a dataset.
 
@@ -65,6 +67,7 @@ def evaluate(
         max_new_tokens: where a free answer is cut off.
         blank: also ask for the restricted answer to a white image: what the prompt alone suggests.
         uncircled: also ask for the restricted answer to the word without its ellipse; needs scenes.
+        parts: where answers are kept as they come, and those of an interrupted evaluation are read.
 
     Returns:
         The predictions: id, answer, free, restricted, probability, top5 (JSON: [[letter, probability], ...]),
@@ -78,25 +81,64 @@ def evaluate(
     """
     rows = with_ids(prepared(dataset))
     letters = set(rows.unique("answer")) <= set(LETTERS)
-    more: dict[str, list[Any]] = {}
     if not letters:
-        more["tokens_right"] = []
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
-    if blank:
-        more["blank"] = _blank(loaded, rows, prompt) if letters else [None] * len(rows)
-    answers: list[Answer] = []
-    without: list[str | None] = []
+    asked = _Asked(prompt, letters, free, max_new_tokens, uncircled)
+    whites = _blank(loaded, rows, prompt) if blank and letters else [None] * len(rows)
+    size = -(-ROWS // batch_size) * batch_size if parts else len(rows)  # whole batches
+    tables = []
     with progress("evaluate", len(rows)) as advance:
-        for samples, batch in batches(rows, Collator(loaded.processor, prompt, answers=False), batch_size):
-            answers += _answer(loaded, batch, letters, free, max_new_tokens)
-            if not letters:
-                more["tokens_right"] += tokens_right(loaded, samples, prompt)
-            if uncircled:
-                bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
-                found = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
-                without += [a.restricted for a in found]
-            advance(len(samples))
-    return _table(rows, answers, more | ({"uncircled": without} if uncircled else {}))
+        for start in range(0, len(rows), size):
+            table = parts.read(start) if parts else None
+            if table is None:
+                began = time.monotonic()
+                part = rows.select(range(start, min(start + size, len(rows))))
+                more = {"blank": whites[start : start + size]} if blank else {}
+                table = _predict(loaded, part, asked, batch_size, advance, more)
+                if parts:
+                    parts.write(start, table, time.monotonic() - began)
+            else:
+                advance(table.num_rows)
+            tables.append(table)
+    return pa.concat_tables(tables)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked about each sample, as in `evaluate`; `letters`: whether every answer is a single one."""
+
+    prompt: str | None
+    letters: bool
+    free: bool
+    max_new_tokens: int
+    uncircled: bool
+
+
+def _predict(
+    loaded: Loaded,
+    rows: datasets.Dataset,
+    asked: _Asked,
+    batch_size: int,
+    advance: Callable[[int], None],
+    more: dict[str, list[Any]],
+) -> pa.Table:
+    answers: list[Answer] = []
+    tokens: list[float] = []
+    without: list[str | None] = []
+    for samples, batch in batches(rows, Collator(loaded.processor, asked.prompt, answers=False), batch_size):
+        answers += _answer(loaded, batch, asked.letters, asked.free, asked.max_new_tokens)
+        if not asked.letters:
+            tokens += tokens_right(loaded, samples, asked.prompt)
+        if asked.uncircled:
+            bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
+            found = answer(loaded, bare, prompt=asked.prompt, letters=asked.letters, free=False)
+            without += [a.restricted for a in found]
+        advance(len(samples))
+    if not asked.letters:
+        more = {"tokens_right": tokens} | more
+    if asked.uncircled:
+        more = more | {"uncircled": without}
+    return _table(rows, answers, more)
 
 
 def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
@@ -246,14 +288,20 @@ def evaluate_to(
 ) -> dict[str, Any]:
     """`evaluate` and `write_evaluation` in one, timed. Returns what is in metrics.json.
 
+    If it is interrupted, the same call goes on where it stopped, from answers kept in `out`/parts.
     Raises DatasetError, naming `data`, ModelError and OutputError as these do.
     """
     began = time.monotonic()
+    parts = parts_of(out, loaded, dataset, options)
     try:
-        predictions = evaluate(loaded, dataset, **options)
+        predictions = evaluate(loaded, dataset, parts=parts, **options)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
-    return write_evaluation(out, predictions, loaded, data=data, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began + (parts.seconds if parts else 0.0)
+    metrics = write_evaluation(out, predictions, loaded, data=data, seconds=seconds)
+    if parts:
+        parts.remove()
+    return metrics
 
 
 def write_evaluation(

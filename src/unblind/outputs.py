@@ -103,7 +103,10 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
         _sweep(folder)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, wanted)
-        yield
+        try:
+            yield
+        finally:
+            _sweep(folder)  # of processes that were told to end at the same time
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from unblind.adapt import adapt, trainable_parameters
+from unblind.checkpoints import newest_checkpoint, remove_after
 from unblind.collate import prepared
 from unblind.dataset import read, splits
 from unblind.errors import DatasetError, OutputError, RecipeError
@@ -24,10 +26,11 @@ from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
+from unblind.stopping import on_sigterm
 from unblind.trainer import AnswerTrainer, make_trainer
 from unblind.versions import versions
 
-__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "newest_checkpoint", "train"]
+__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "train"]
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "workers"}
@@ -52,7 +55,9 @@ def train(options: TrainOptions) -> TrainResult:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
-        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
+        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
+            the disk is full.
+        Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check_names(options)
     if options.resume and (finished := _finished(options)):
@@ -103,26 +108,11 @@ def fit(
         sets = [training] if validation is None else [training, validation]
         cache = options.cache_features
         features = None if cache is None else cached_features(loaded, sets, cache)
-        trainer = make_trainer(loaded, model, training, validation, options, features)
-        with without_tower(model, features), enough_memory():
+        told_to_stop = threading.Event()
+        trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
+        with without_tower(model, features), enough_memory(), on_sigterm(told_to_stop.set):
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         return _write_run(options, model, trainer)
-
-
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint under `folder`, or None.
-
-    Trainer writes `trainer_state.json` last and in place: a checkpoint in which it cannot be read whole was
-    interrupted, although it may be the newest.
-    """
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        try:
-            json.loads((path / "trainer_state.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
-    return None
 
 
 def _check_names(options: TrainOptions) -> None:
@@ -155,7 +145,9 @@ def _finished(options: TrainOptions) -> TrainResult | None:
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
     if options.resume:
-        return newest_checkpoint(options.out / "checkpoints")
+        checkpoint = newest_checkpoint(options.out / "checkpoints")
+        remove_after(options.out / "checkpoints", checkpoint)
+        return checkpoint
     for name, state in (("metrics.json", "a finished"), ("checkpoints", "an unfinished")):
         if (options.out / name).exists():
             raise OutputError(
