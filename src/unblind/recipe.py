@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import reprlib
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ from unblind.errors import RecipeError
 
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
+_MAX_CHARACTERS = 100_000  # what comes after is no recipe
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
+        _refuse_extremes(self)
         positive = (
             "rank alpha epochs batch_size accumulation learning_rate max_grad_norm log_every eval_samples"
         )
@@ -173,6 +177,7 @@ class PretrainOptions:
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
+        _refuse_extremes(self)
         for name in (
             "see_steps",
             "read_steps",
@@ -185,6 +190,14 @@ class PretrainOptions:
             _refuse(name, getattr(self, name), not getattr(self, name) > 0, "must be above 0")
         for name in ("frozen", "tower_lr", "polish_lr"):
             _refuse(name, getattr(self, name), not 0 <= getattr(self, name) <= 1, "must be from 0 to 1")
+
+
+def _refuse_extremes(options: TrainOptions | PretrainOptions) -> None:
+    for name, value in vars(options).items():
+        if isinstance(value, float):
+            _refuse(name, value, not math.isfinite(value), "must be a finite number")
+        elif isinstance(value, int):
+            _refuse(name, value, abs(value) >= 2**31, "must be below 2^31")
 
 
 def _refuse(name: str, value: object, wrong: bool, rule: str) -> None:
@@ -206,9 +219,13 @@ def load_recipe(
     """
     path = _find(recipe)
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
+        with path.open(encoding="utf-8") as file:
+            found = yaml.safe_load(file.read(_MAX_CHARACTERS))
+    except RecursionError:
+        raise RecipeError(f"{path} is nested too deeply; a recipe is lines of `key: value`") from None
+    except (OSError, ValueError) as error:
+        text = "not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        reason = getattr(error, "strerror", None) or text
         raise RecipeError(f"{path} cannot be read ({reason}); name a recipe file (--recipe)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -224,7 +241,7 @@ def load_recipe(
 def _find(recipe: str | Path) -> Path:
     bundled = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
     path = Path(recipe)
-    if path.exists():
+    if path.is_file() or path.is_dir():  # no pipe or device, which would be read forever
         return path
     if str(recipe) in bundled:
         return bundled[str(recipe)]
@@ -240,9 +257,11 @@ def _checked(path: Path, key: object, value: Any, hints: dict[str, Any]) -> Any:
         raise RecipeError(f"{path}: unknown key `{key}`; {hint}")
     try:
         return _fitted(value, hints[str(key)])
-    except ValueError:
+    except (ValueError, OverflowError):
         wanted = _describe(hints[str(key)])
-        raise RecipeError(f"{path}: `{key}` must be {wanted}, not {value!r}; correct the recipe") from None
+        raise RecipeError(
+            f"{path}: `{key}` must be {wanted}, not {reprlib.repr(value)}; correct the recipe"
+        ) from None
 
 
 def _fitted(value: Any, hint: Any) -> Any:

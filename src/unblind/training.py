@@ -6,6 +6,7 @@ import json
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import datasets
@@ -19,11 +20,11 @@ from unblind.adapt import adapt, trainable_parameters
 from unblind.checkpoints import newest_checkpoint, remove_after
 from unblind.collate import prepared
 from unblind.dataset import read, splits
-from unblind.errors import DatasetError, OutputError, RecipeError
+from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
 from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, load
-from unblind.outputs import atomic, claim, write_json, write_text
+from unblind.outputs import atomic, claim, room_for, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
 from unblind.stopping import on_sigterm
@@ -88,7 +89,10 @@ def fit(
     if validation is not None:
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
-    with claim(options.out, _settings(options), made_by="unblind train"):
+    with (
+        claim(options.out, _settings(options), made_by="unblind train"),
+        room_for(options.out, "go on with the same command and --resume"),
+    ):
         checkpoint = _checkpoint_to_resume(options)
         write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
         write_json(options.out / "versions.json", versions())
@@ -111,8 +115,17 @@ def fit(
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
         with without_tower(model, features), enough_memory(), on_sigterm(told_to_stop.set):
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            _train(trainer, checkpoint)
         return _write_run(options, model, trainer)
+
+
+def _train(trainer: AnswerTrainer, checkpoint: Path | None) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{checkpoint} holds more than numbers, and a pickle can run code; delete it, and go on (--resume)"
+        ) from error
 
 
 def _check_names(options: TrainOptions) -> None:

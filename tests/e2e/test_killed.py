@@ -5,6 +5,7 @@ Three kills a command; `make soak` sets UNBLIND_KILLS to 20. UNBLIND_SEED draws 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -83,10 +84,8 @@ class Command:
 
     def signal(self, number: int) -> int:
         """Send a signal to all its processes; the exit code."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        except ProcessLookupError:
-            pass
         return self.process.wait(timeout=120)
 
     def __enter__(self) -> Command:
@@ -177,11 +176,11 @@ def test_a_command_killed_again_and_again(
         began = time.monotonic()
         with Command(log, *command(name, samples, out)) as running:
             if moments.random() < 0.7:  # in the midst of work, which is short beside the imports
-                running.wait_for(lambda: bool(files(out) - before - {out / ".unblind.lock"}))
+                running.wait_for(lambda before=before: bool(files(out) - before - {out / ".unblind.lock"}))
                 time.sleep(moments.uniform(0, 0.6))
             else:
                 end = began + moments.uniform(0, seconds)
-                running.wait_for(lambda: time.monotonic() > end)
+                running.wait_for(lambda end=end: time.monotonic() > end)
             code = running.signal(signal.SIGKILL)
         if code == -signal.SIGKILL:
             kills += 1
