@@ -2,9 +2,9 @@
 
     python benchmarks/soak.py [--minutes 60] [--figure docs/images/soak.png]
 
-Each round draws a new dataset and fine-tunes the tiny model on it. The ratio is that of the medians of resident
-memory in the last and the second quarter of the time. The first is left out: imports, caches of fonts and
-words, and the allocator's pools grow in it. Linux only (/proc).
+Each round draws a new dataset and fine-tunes the tiny model on it. The ratio is that of the medians of
+resident memory in the last and the second quarter of the time. The first is left out: imports, caches of
+fonts and words, and the allocator's pools grow in it. Linux only (/proc).
 """
 
 from __future__ import annotations

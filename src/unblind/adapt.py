@@ -120,11 +120,12 @@ def attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
             largest = max((max(file.get_slice(key).get_shape(), default=0) for key in saved), default=0)
         if not _plausible(config, largest):
             raise ModelError(other)
-        with _quiet():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what does not fit, which is checked here
             wrapped = PeftModel.from_pretrained(model, folder)
     except SafetensorError as error:
         raise ModelError(f"{folder}/adapter_model.safetensors is broken ({error}); copy it again") from error
-    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+    except (RuntimeError, ValueError, TypeError, KeyError, re.error) as error:
         raise ModelError(other) from error
     if saved != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
         raise ModelError(other)
@@ -149,10 +150,9 @@ def _plausible(config: Mapping[str, Any], largest: int) -> bool:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without two warnings of peft: one about transformers' names, one about what `attach` checks itself."""
+    """Without a warning of peft about transformers' names."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
-        warnings.filterwarnings("ignore", "Found missing adapter keys", UserWarning)
         yield
 
 

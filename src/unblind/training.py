@@ -27,7 +27,7 @@ from unblind.model import Loaded, load
 from unblind.outputs import atomic, claim, room_for, write_json, write_text
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
-from unblind.stopping import on_sigterm
+from unblind.stopping import Stopped, on_sigterm
 from unblind.trainer import AnswerTrainer, make_trainer
 from unblind.versions import versions
 
@@ -115,17 +115,21 @@ def fit(
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
         with without_tower(model, features), enough_memory(), on_sigterm(told_to_stop.set):
-            _train(trainer, checkpoint)
+            _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
 
 
-def _train(trainer: AnswerTrainer, checkpoint: Path | None) -> None:
+def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except UnpicklingError as error:
         raise ModelError(
-            f"{checkpoint} holds more than numbers, and a pickle can run code; delete it, and go on (--resume)"
+            f"{checkpoint} holds a pickle of more than numbers, which could run code; delete it, and --resume"
         ) from error
+    except RuntimeError as error:  # the signal ended a process that prepared batches, before this one stopped
+        if not (told_to_stop.is_set() and "DataLoader worker" in str(error)):
+            raise
+        raise Stopped("stopped by SIGTERM; --resume goes on from the last checkpoint") from None
 
 
 def _check_names(options: TrainOptions) -> None:
