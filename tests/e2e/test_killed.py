@@ -31,7 +31,7 @@ SEED = int(os.environ.get("UNBLIND_SEED", "0"))
 
 pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="no process groups and signals like these"),
-    pytest.mark.timeout(300 + 60 * KILLS),
+    pytest.mark.timeout(600 + 120 * KILLS),
 ]
 
 IMAGES = [
@@ -86,7 +86,7 @@ class Command:
         """Send a signal to all its processes; the exit code."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, number)
-        return self.process.wait(timeout=120)
+        return self.process.wait(timeout=600)
 
     def __enter__(self) -> Command:
         return self
@@ -191,7 +191,7 @@ def test_a_command_killed_again_and_again(
         finished += 1
         shutil.rmtree(out)
     with Command(log, *command(name, samples, out)) as running:
-        assert running.process.wait(timeout=200) == 0, log.read_text()
+        assert running.process.wait(timeout=600) == 0, log.read_text()
     assert result(name, out) == expected
     assert not [path for path in files(out) if path.name.endswith(".tmp")]
     assert not (out / "parts").exists()
