@@ -65,8 +65,7 @@ def _apart(function: Any, *arguments: Any) -> Any:
 
 def _ours(data: Path, steps: int, out: Path) -> float:
     options = TrainOptions(
-        **RECIPE
-        | {"data": str(data), "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
+        **RECIPE | {"data": str(data), "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
     )
     fit(load("tiny", dtype="float32"), read(str(data), "train"), None, options)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]

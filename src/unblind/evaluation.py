@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from unblind.dataset import redraw
 from unblind.errors import DatasetError
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
-from unblind.processes import gathered, main_process, rank, world
+from unblind.parts import Parts, parts_of
+from unblind.processes import gathered, main_process, rank, shared, world
 from unblind.progress import progress
 from unblind.prompts import prompt_text
 from unblind.scoring import score
@@ -54,6 +56,7 @@ def evaluate(
     max_new_tokens: int = 16,
     blank: bool = False,
     uncircled: bool = False,
+    parts: Parts | None = None,
 ) -> pa.Table:
     """Ask the model every question of a dataset. Several processes on one task part the batches.
 
@@ -66,6 +69,7 @@ def evaluate(
         max_new_tokens: where a free answer is cut off.
         blank: also ask for the restricted answer to a white image: what the prompt alone suggests.
         uncircled: also ask for the restricted answer to the word without its ellipse; needs scenes.
+        parts: where answers are kept as they come, and those of an interrupted evaluation are read.
 
     Returns:
         The predictions: id, answer, free, restricted, probability, top5 (JSON: [[letter, probability], ...]),
@@ -79,25 +83,62 @@ def evaluate(
     """
     rows = with_ids(prepared(dataset))
     letters = set(rows.unique("answer")) <= set(LETTERS)
-    more: dict[str, list[Any]] = {}
     if not letters:
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
-    if blank:
-        more["blank"] = _blank(loaded, rows, prompt) if letters else [None] * len(rows)
+    asked = _Asked(prompt, letters, free, max_new_tokens, uncircled)
+    whites = _blank(loaded, rows, prompt) if blank and letters else [None] * len(rows)
+    size = parts.rows(batch_size) if parts else len(rows)
+    tables = []
+    with progress("evaluate", len(rows)) as advance:
+        for start in range(0, len(rows), size):
+            table = shared(partial(parts.read, start)) if parts else None
+            if table is None:
+                began = time.monotonic()
+                part = rows.select(range(start, min(start + size, len(rows))))
+                more = {"blank": whites[start : start + size]} if blank else {}
+                table = _predict(loaded, part, asked, batch_size, advance, more)
+                if parts and main_process():
+                    parts.write(start, table, time.monotonic() - began)
+            else:
+                advance(table.num_rows)
+            tables.append(table)
+    return pa.concat_tables(tables)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked about each sample, as in `evaluate`; `letters`: whether every answer is a single one."""
+
+    prompt: str | None
+    letters: bool
+    free: bool
+    max_new_tokens: int
+    uncircled: bool
+
+
+def _predict(
+    loaded: Loaded,
+    rows: datasets.Dataset,
+    asked: _Asked,
+    batch_size: int,
+    advance: Callable[[int], None],
+    more: dict[str, list[Any]],
+) -> pa.Table:
+    """The predictions for some rows; of several processes each answers its own batches, and gets all."""
     found: list[tuple[list[Answer], dict[str, list[Any]]]] = []
-    starts = range(rank() * batch_size, len(rows), world() * batch_size)
-    with progress("evaluate", sum(min(batch_size, len(rows) - start) for start in starts)) as advance:
-        collate = Collator(loaded.processor, prompt, answers=False)
-        for samples, batch in batches(rows, collate, starts, batch_size):
-            columns: dict[str, list[Any]] = {}
-            if not letters:
-                columns["tokens_right"] = tokens_right(loaded, samples, prompt)
-            if uncircled:
-                bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
-                without = answer(loaded, bare, prompt=prompt, letters=letters, free=False)
-                columns["uncircled"] = [a.restricted for a in without]
-            found.append((_answer(loaded, batch, letters, free, max_new_tokens), columns))
-            advance(len(samples))
+    together = world() * batch_size
+    starts = range(rank() * batch_size, len(rows), together)
+    collate = Collator(loaded.processor, asked.prompt, answers=False)
+    for start, (samples, batch) in zip(starts, batches(rows, collate, starts, batch_size), strict=True):
+        columns: dict[str, list[Any]] = {}
+        if not asked.letters:
+            columns["tokens_right"] = tokens_right(loaded, samples, asked.prompt)
+        if asked.uncircled:
+            bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
+            without = answer(loaded, bare, prompt=asked.prompt, letters=asked.letters, free=False)
+            columns["uncircled"] = [a.restricted for a in without]
+        found.append((_answer(loaded, batch, asked.letters, asked.free, asked.max_new_tokens), columns))
+        advance(min(together, len(rows) - start))
     answers: list[Answer] = []
     for of_batch, columns in gathered(found):
         answers += of_batch
@@ -252,14 +293,20 @@ def evaluate_to(
 ) -> dict[str, Any]:
     """`evaluate` and `write_evaluation` in one, timed. Returns what is in metrics.json.
 
+    If it is interrupted, the same call goes on where it stopped, from answers kept in `out`/parts.
     Raises DatasetError, naming `data`, ModelError and OutputError as these do.
     """
     began = time.monotonic()
+    parts = parts_of(out, loaded, dataset, options)
     try:
-        predictions = evaluate(loaded, dataset, **options)
+        predictions = evaluate(loaded, dataset, parts=parts, **options)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
-    return write_evaluation(out, predictions, loaded, data=data, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began + (parts.seconds if parts else 0.0)
+    metrics = write_evaluation(out, predictions, loaded, data=data, seconds=seconds)
+    if parts and main_process():
+        parts.remove()
+    return metrics
 
 
 def write_evaluation(

@@ -28,6 +28,7 @@ from unblind.model import Loaded
 from unblind.outputs import atomic, write_text
 from unblind.progress import progress
 from unblind.versions import versions
+from unblind.weights import hash_weights
 
 BATCH = 16
 
@@ -148,9 +149,7 @@ def _key(loaded: Loaded, tower: nn.Module, digests: Iterable[str]) -> str:
     }
     about = [libraries, loaded.processor.image_processor.to_dict(), str(loaded.device.type)]
     key.update(json.dumps(about, sort_keys=True, default=str).encode())
-    for name, value in sorted(tower.state_dict().items()):
-        key.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
-        key.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    hash_weights(key, tower)
     for digest in sorted(digests):
         key.update(digest.encode())
     return key.hexdigest()

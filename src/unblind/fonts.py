@@ -209,6 +209,8 @@ def _walk(folder: Path) -> list[Path]:
 @lru_cache(maxsize=8192)
 def _inspect(path: Path) -> Font | Skipped:
     try:
+        if not path.is_file():  # a pipe or a device would be read forever
+            return Skipped(path, "no file")
         if path.stat().st_size > _MAX_FILE_BYTES:
             return Skipped(path, "larger than 32 MiB")
         data = path.read_bytes()

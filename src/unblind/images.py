@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from unblind.errors import DatasetError
 
 MAX_PIXELS = 50_000_000  # more is a mistake or an attack: 50 megapixels are 150 MB as RGB
+MAX_BYTES = 512 * 2**20  # 50 megapixels of 16-bit RGBA, unpacked, are 400 MB
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # those that start no other program
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -69,6 +70,8 @@ def _read(path: Path, where: str) -> bytes:
     try:
         if not path.is_file():  # nor a pipe or a device, which would block
             raise DatasetError(f"{where}: no image file {path}; check the path")
+        if path.stat().st_size > MAX_BYTES:
+            raise DatasetError(f"{where}: {path} is larger than {MAX_BYTES // 2**20} MiB; make it smaller")
         return path.read_bytes()
     except (OSError, ValueError) as error:
         raise DatasetError(f"{where}: {path} cannot be read ({error}); check the path") from None
@@ -106,11 +109,23 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Grey levels of 16 or 32 bits, or of floats in [0, 1] or [0, 255], as bytes."""
-    values = np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)
-    if values.max() > 65535:
-        full = float(values.max())
-    elif values.max() > 255:
+    highest = max((_finite(rows).max() for rows in _strips(values)), default=0.0)
+    if highest > 65535:
+        full = float(highest)
+    elif highest > 255:
         full = 65535.0
     else:
-        full = 255.0 if values.max() > 1 else 1.0
-    return np.clip(np.rint(values / full * 255), 0, 255).astype(np.uint8)
+        full = 255.0 if highest > 1 else 1.0
+    found = np.empty(values.shape, np.uint8)
+    for rows, into in zip(_strips(values), _strips(found), strict=True):
+        into[:] = np.clip(np.rint(_finite(rows) / full * 255), 0, 255)
+    return found
+
+
+def _strips(values: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """64 rows at a time: in float64 a whole picture of MAX_PIXELS would take gigabytes."""
+    return (values[start : start + 64] for start in range(0, len(values), 64))
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float64]:
+    return np.nan_to_num(values.astype(np.float64), posinf=0.0, neginf=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 
 from unblind.errors import OutputError
 from unblind.processes import main_process
@@ -21,6 +23,26 @@ SETTINGS = "settings.json"
 LOCK = ".unblind.lock"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
 _HARMLESS = {LOCK, ".DS_Store", "Thumbs.db"}
+
+
+@contextmanager
+def room_for(folder: Path, then: str) -> Iterator[None]:
+    """Say what to do where a library finds no room for a file; each has its own way of reporting that.
+
+    Args:
+        folder: what is written in the block.
+        then: the next step, once there is room.
+
+    Raises:
+        OutputError: the disk is full.
+    """
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:
+        told = "No space left" in str(error) or "inline_container" in str(error)  # the latter is torch.save's
+        if not told and getattr(error, "errno", None) not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OutputError(f"{folder}: no space left on the disk; free some, and {then}") from error
 
 
 @contextmanager
@@ -107,7 +129,10 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
         sweep(folder)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, wanted)
-        yield
+        try:
+            yield
+        finally:
+            sweep(folder)  # of processes that were told to end at the same time
 
 
 def read_settings(folder: Path) -> dict[str, Any] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import math
+import reprlib
 import types
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +17,7 @@ from unblind.flags import Adapter, Machine, Memory, Optimizer, Watching
 
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
+_MAX_CHARACTERS = 100_000  # what comes after is no recipe
 
 STREAM = "stream:"  # begins the name of data that is drawn during training
 
@@ -113,6 +116,7 @@ class TrainOptions:
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
+        _refuse_extremes(self)
         positive = (
             "rank alpha epochs batch_size accumulation learning_rate max_grad_norm log_every eval_samples"
         )
@@ -182,6 +186,7 @@ class PretrainOptions:
 
     def __post_init__(self) -> None:
         """Raise RecipeError for a number out of its range."""
+        _refuse_extremes(self)
         for name in (
             "see_steps",
             "read_steps",
@@ -194,6 +199,14 @@ class PretrainOptions:
             _refuse(name, getattr(self, name), not getattr(self, name) > 0, "must be above 0")
         for name in ("frozen", "tower_lr", "polish_lr"):
             _refuse(name, getattr(self, name), not 0 <= getattr(self, name) <= 1, "must be from 0 to 1")
+
+
+def _refuse_extremes(options: TrainOptions | PretrainOptions) -> None:
+    for name, value in vars(options).items():
+        if isinstance(value, float):
+            _refuse(name, value, not math.isfinite(value), "must be a finite number")
+        elif isinstance(value, int):
+            _refuse(name, value, abs(value) >= 2**31, "must be below 2^31")
 
 
 def _refuse(name: str, value: object, wrong: bool, rule: str) -> None:
@@ -221,9 +234,13 @@ def load_recipe(
 def read_mapping(path: Path) -> dict[str, Any]:
     """A YAML file of `key: value`. Raises RecipeError if it is none."""
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not text"
+        with path.open(encoding="utf-8") as file:
+            found = yaml.safe_load(file.read(_MAX_CHARACTERS))
+    except RecursionError:
+        raise RecipeError(f"{path} is nested too deeply; a recipe is lines of `key: value`") from None
+    except (OSError, ValueError) as error:
+        text = "not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        reason = getattr(error, "strerror", None) or text
         raise RecipeError(f"{path} cannot be read ({reason}); name a recipe file (--recipe)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -238,7 +255,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def _find(recipe: str | Path) -> Path:
     bundled = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
     path = Path(recipe)
-    if path.exists():
+    if path.is_file() or path.is_dir():  # no pipe or device, which would be read forever
         return path
     if str(recipe) in bundled:
         return bundled[str(recipe)]
@@ -254,9 +271,11 @@ def _checked(path: Path, key: object, value: Any, hints: dict[str, Any]) -> Any:
         raise RecipeError(f"{path}: unknown key `{key}`; {hint}")
     try:
         return _fitted(value, hints[str(key)])
-    except ValueError:
+    except (ValueError, OverflowError):
         wanted = _describe(hints[str(key)])
-        raise RecipeError(f"{path}: `{key}` must be {wanted}, not {value!r}; correct the recipe") from None
+        raise RecipeError(
+            f"{path}: `{key}` must be {wanted}, not {reprlib.repr(value)}; correct the recipe"
+        ) from None
 
 
 def _fitted(value: Any, hint: Any) -> Any:

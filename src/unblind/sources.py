@@ -55,7 +55,8 @@ def _may_be_hub_id(source: str) -> bool:
 def _find_parquet(folder: Path) -> dict[str, Loader]:
     by_split: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.parquet")):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if not hidden and path.is_file():  # a pipe would be read forever
             by_split.setdefault(_split_of(path), []).append(path)
     if by_split:
         _check_complete(folder, by_split)
@@ -63,7 +64,7 @@ def _find_parquet(folder: Path) -> dict[str, Loader]:
 
 
 def _find_images(folder: Path) -> dict[str, Loader]:
-    tables = {_split_of(path): [path] for path in sorted(folder.glob("*/metadata.csv"))}
+    tables = {_split_of(path): [path] for path in sorted(folder.glob("*/metadata.csv")) if path.is_file()}
     if (folder / "metadata.csv").is_file():
         tables = {"train": [folder / "metadata.csv"]}
     _check_complete(folder, tables)
@@ -110,12 +111,20 @@ def _load_parquet(paths: Sequence[Path], root: Path) -> pa.Table:
 
 def _load_file(path: Path, root: Path) -> pa.Table:
     try:
+        _check_rows(path)
         table = pq.read_table(path, partitioning=None)
         table.validate(full=True)  # flipped bytes may leave text that is no UTF-8
         return _with_images(table.replace_schema_metadata(), [root], str(path))
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise DatasetError(f"{path}: damaged, or not a Parquet file ({reason}); make it again") from None
+
+
+def _check_rows(path: Path) -> None:
+    """Refuse a small file that would fill the memory: one value, said to occur a billion times."""
+    rows, size = pq.read_metadata(path).num_rows, path.stat().st_size
+    if rows > size:
+        raise DatasetError(f"{path}: claims {rows:,} rows in {size:,} bytes, too few for images")
 
 
 def _load_metadata(path: Path, root: Path) -> pa.Table:

@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, cast
 
 import datasets
 import numpy as np
 import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
 from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 from transformers import (
@@ -25,12 +29,14 @@ from transformers import (
 )
 from transformers.trainer_utils import EvalPrediction
 
+from unblind.checkpoints import seal
 from unblind.collate import Collator, check_mask, letter_tokens
 from unblind.errors import ModelError, RecipeError
 from unblind.features import Features
 from unblind.model import Loaded
 from unblind.processes import world
 from unblind.recipe import STREAM, TrainOptions
+from unblind.stopping import Stopped
 from unblind.stream import Stream
 from unblind.words import LETTERS
 
@@ -144,6 +150,47 @@ class _LastStep(TrainerCallback):
             control.should_save = control.should_log = True
 
 
+class _Checkpoints(TrainerCallback):
+    """Seals each checkpoint, and ends the run with one when it is told to."""
+
+    def __init__(self, told_to_stop: threading.Event) -> None:
+        self.told_to_stop = told_to_stop
+        self.stopping = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.best_model_checkpoint:  # its old path, if the run's folder was moved since
+            name = Path(state.best_model_checkpoint).name
+            state.best_model_checkpoint = str(Path(args.output_dir or "") / name)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.stopping = _in_any_process(self.told_to_stop.is_set())
+        control.should_save |= self.stopping
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        PartialState().wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+        if self.stopping:
+            raise Stopped(
+                f"stopped by SIGTERM after step {state.global_step:,} of {state.max_steps:,}, which is saved;"
+                " go on with the same command and --resume"
+            )
+
+
+def _in_any_process(told: bool) -> bool:
+    """Whether any process was told to stop; a signal does not reach all of them in the same step."""
+    processes = PartialState()
+    if processes.num_processes == 1:
+        return told
+    return bool(reduce(torch.tensor(int(told), device=processes.device)) > 0)
+
+
 class _Lines(TrainerCallback):
     """Plain progress lines, for where there is no terminal to draw a bar on."""
 
@@ -179,7 +226,8 @@ def make_trainer(
     training: datasets.Dataset | Stream,
     validation: datasets.Dataset | None,
     options: TrainOptions,
-    features: Features | None = None,
+    features: Features | None,
+    told_to_stop: threading.Event,
 ) -> AnswerTrainer:
     watched = validation is not None and options.eval_every > 0
     try:
@@ -192,7 +240,7 @@ def make_trainer(
             eval_dataset=validation if watched else None,
             data_collator=Collator(loaded.processor, options.prompt, features=features),
             compute_metrics=_accuracies,
-            callbacks=[_GradientGuard(), _LastStep()],
+            callbacks=[_GradientGuard(), _LastStep(), _Checkpoints(told_to_stop)],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import datasets
@@ -15,22 +17,24 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from unblind.adapt import adapt, trainable_parameters
+from unblind.checkpoints import newest_checkpoint, remove_after
 from unblind.collate import prepared
 from unblind.dataset import read, splits
-from unblind.errors import DatasetError, OutputError, RecipeError
+from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.features import cached_features, without_tower
 from unblind.generation import settings_of
 from unblind.memory import enough_memory, keep_freed_memory
 from unblind.model import Loaded, choose_device, load
-from unblind.outputs import atomic, claim, write_json, write_text
+from unblind.outputs import atomic, claim, room_for, write_json, write_text
 from unblind.processes import main_process, shared, world
 from unblind.recipe import STREAM, TrainOptions, load_recipe
 from unblind.sources import SPLIT_NAMES
+from unblind.stopping import Stopped, on_sigterm
 from unblind.stream import Stream, stream_maker, validation_of
 from unblind.trainer import AnswerTrainer, make_trainer, samples_per_step
 from unblind.versions import versions
 
-__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "newest_checkpoint", "train"]
+__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "train"]
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "workers"}
@@ -59,7 +63,9 @@ def train(options: TrainOptions) -> TrainResult:
             without a GPU.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
-        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off.
+        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
+            the disk is full.
+        Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
     if options.resume and (finished := _finished(options)):
@@ -92,7 +98,10 @@ def fit(
     if validation is not None:
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
-    with claim(options.out, _settings(options), made_by="unblind train"):
+    with (
+        claim(options.out, _settings(options), made_by="unblind train"),
+        room_for(options.out, "go on with the same command and --resume"),
+    ):
         checkpoint = shared(lambda: _begin(options))
         if loaded.device.type == "cpu":
             keep_freed_memory()
@@ -110,9 +119,10 @@ def fit(
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
         features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
-        trainer = make_trainer(loaded, model, training, validation, options, features)
-        with without_tower(model, features), enough_memory():
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        told_to_stop = threading.Event()
+        trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
+        with without_tower(model, features), enough_memory(), on_sigterm(told_to_stop.set):
+            _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
 
 
@@ -126,20 +136,17 @@ def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets
     return read(options.data, "train"), read(options.data, "validation") if watched else None
 
 
-def newest_checkpoint(folder: Path) -> Path | None:
-    """The newest complete checkpoint under `folder`, or None.
-
-    Trainer writes `trainer_state.json` last and in place: a checkpoint in which it cannot be read whole was
-    interrupted, although it may be the newest.
-    """
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    for path in sorted(found, key=lambda path: int(path.name.removeprefix("checkpoint-")), reverse=True):
-        try:
-            json.loads((path / "trainer_state.json").read_text("utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path
-    return None
+def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{checkpoint} holds a pickle of more than numbers, which could run code; delete it, and --resume"
+        ) from error
+    except RuntimeError as error:  # the signal ended a process that prepared batches, before this one stopped
+        if not (told_to_stop.is_set() and "DataLoader worker" in str(error)):
+            raise
+        raise Stopped("stopped by SIGTERM; --resume goes on from the last checkpoint") from None
 
 
 def _check(options: TrainOptions) -> None:
@@ -179,7 +186,9 @@ def _finished(options: TrainOptions) -> TrainResult | None:
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
     if options.resume:
-        return newest_checkpoint(options.out / "checkpoints")
+        checkpoint = newest_checkpoint(options.out / "checkpoints")
+        remove_after(options.out / "checkpoints", checkpoint)
+        return checkpoint
     for name, state in (("metrics.json", "a finished"), ("checkpoints", "an unfinished")):
         if (options.out / name).exists():
             raise OutputError(

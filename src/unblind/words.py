@@ -162,7 +162,7 @@ def _nltk() -> list[str]:
 def _read_file(path: Path) -> list[str]:
     if path.is_dir():
         raise WordsError(f"--words {path}: this is a folder; name a text file with one word a line")
-    if not path.exists():
+    if not path.is_file():  # nor a pipe or a device, which would be read forever
         raise WordsError(f"--words {path}: no such file, nor one of webster, nltk, random")
     if path.stat().st_size > _MAX_FILE_BYTES:
         raise WordsError(f"--words {path}: larger than 64 MiB; is it a word list?")

@@ -14,11 +14,12 @@ from transformers import TrainerCallback
 
 import small_model
 from unblind import trainer as trainer_module
+from unblind.checkpoints import newest_checkpoint
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.evaluation import evaluate
 from unblind.model import load
 from unblind.recipe import TrainOptions
-from unblind.training import TrainResult, fit, newest_checkpoint, train
+from unblind.training import TrainResult, fit, train
 
 
 def options(out: Path, **changes: object) -> TrainOptions:

@@ -36,4 +36,7 @@ def generate(
         fonts = " and ".join(generation.fonts_of(options).families)
         note = "; Liberation Sans stands in for Helvetica, which is not here" if "Liberation" in fonts else ""
         print(f"The benchmark's words in {fonts}{note}.")
+    left_out = len(generation.fonts_of(options).skipped)
+    if left_out and options.fonts != ("bundled",):
+        print(f"{left_out} font files were left out: unblind fonts {' '.join(options.fonts)} --left-out")
     print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")

@@ -1,0 +1,122 @@
+"""Any damage to any file is met with an error of ours, or does no harm: never with another exception."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import hostile
+import small_model
+from unblind.adapt import adapt, attach
+from unblind.dataset import read
+from unblind.errors import UnblindError
+from unblind.fonts import find_fonts
+from unblind.predictions import read_predictions
+from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
+from unblind.words import load_words
+
+few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+numbers = itertools.count()
+
+
+@st.composite
+def damage(draw: st.DrawFn, data: bytes) -> bytes:
+    """Some bytes changed, cut out or doubled, often near the ends, where formats keep what they rely on."""
+    spoilt = bytearray(data)
+    size = len(data)
+    place = st.one_of(st.integers(0, size - 1), st.integers(0, 63), st.integers(max(0, size - 64), size - 1))
+    for at, value in draw(st.lists(st.tuples(place, st.integers(0, 255)), max_size=8)):
+        spoilt[at % size] = value
+    start, length = draw(place) % size, draw(st.integers(0, size // 2))
+    match draw(st.sampled_from(("keep", "cut", "end", "double"))):
+        case "cut":
+            del spoilt[start : start + length]
+        case "end":
+            del spoilt[start:]
+        case "double":
+            spoilt[start:start] = spoilt[start : start + length]
+    return bytes(spoilt)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("damage")
+
+
+def unharmed(work: object, *arguments: object) -> None:
+    """Do it; an error that a user reads is one line."""
+    try:
+        work(*arguments)  # type: ignore[operator]
+    except UnblindError as error:
+        assert str(error).strip()
+
+
+@few
+@given(st.data())
+def test_datasets_and_predictions(folder: Path, data: st.DataObject) -> None:
+    hostile.write(folder / "good.parquet", free=["a", "b", "c"], restricted=["a", "b", "c"])
+    path = folder / "spoilt.parquet"
+    path.write_bytes(data.draw(damage((folder / "good.parquet").read_bytes())))
+    unharmed(read, path)
+    unharmed(read_predictions, path)
+
+
+@few
+@given(st.data())
+def test_fonts(folder: Path, data: st.DataObject) -> None:
+    hostile.variable(folder / "good.ttf")
+    path = folder / f"{next(numbers)}.ttf"
+    path.write_bytes(data.draw(damage((folder / "good.ttf").read_bytes())))
+    unharmed(find_fonts, str(path))
+    path.unlink()
+
+
+@few
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=60).map(str.encode)))
+def test_words(folder: Path, content: bytes) -> None:
+    (folder / "words.txt").write_bytes(content)
+    unharmed(load_words, str(folder / "words.txt"))
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.dates(),
+    lambda children: (
+        st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize("kind", [TrainOptions, PretrainOptions])
+@few
+@given(data=st.data())
+def test_recipes(folder: Path, kind: type, data: st.DataObject) -> None:
+    keys = st.sampled_from([field.name for field in fields(kind)]) | st.text(max_size=8)
+    text = data.draw(st.text(max_size=80) | st.dictionaries(keys, values, max_size=4).map(yaml.safe_dump))
+    (folder / "recipe.yaml").write_text(text, "utf-8", errors="replace")
+
+    def use() -> None:
+        needed = {"data": "d", "out": folder} if kind is TrainOptions else {}
+        kind(**needed | load_recipe(folder / "recipe.yaml", kind))
+
+    unharmed(use)
+
+
+@few
+@given(st.data())
+def test_adapters(folder: Path, data: st.DataObject) -> None:
+    good, path = folder / "adapter", folder / "spoilt"
+    if not good.exists():
+        scopes = dict.fromkeys(("language", "projector", "vision"), "lora")
+        adapt(small_model.model(), scopes, rank=2).save_pretrained(good)
+    shutil.copytree(good, path, dirs_exist_ok=True)
+    name = data.draw(st.sampled_from(("adapter_config.json", "adapter_model.safetensors")))
+    (path / name).write_bytes(data.draw(damage((good / name).read_bytes())))
+    unharmed(attach, small_model.model(), path)
