@@ -26,7 +26,7 @@ from unblind.predictions import column, integers, texts
 from unblind.scene import Scene
 from unblind.words import BENCHMARK_WORDS
 
-FEW = 6  # so many different numbers are groups of their own; more are put into the bins below
+FEW = 6  # so many different whole numbers are groups of their own; all else is put into the bins below
 BINS = {
     "padding": (0, 25, 50, 100, 150, 200),  # 1/96 em on either side of the word
     "line_width": (0, 3, 4, 5, 6, 7),  # points on a figure 10 inches wide
@@ -124,11 +124,12 @@ def _json(text: str | None) -> dict[str, Any]:
 
 
 def binned(values: Sequence[Any], edges: Sequence[float]) -> list[Bin | None]:
-    """Numbers as groups: themselves where they are few, else ranges between `edges`; None for no number."""
+    """Numbers as groups: few whole ones as they are, else ranges between `edges`; None for no number."""
     numbers = [
         float(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else None for value in values
     ]
-    if len({number for number in numbers if number is not None}) <= FEW:
+    different = {number for number in numbers if number is not None}
+    if len(different) <= FEW and all(number.is_integer() for number in different):
         return [None if number is None else Bin(number, number) for number in numbers]
     ends = (*edges[1:], float("inf"))
     return [

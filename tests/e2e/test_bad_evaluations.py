@@ -67,7 +67,7 @@ def test_one_sample(unblind: Run, rows: list[dict[str, Any]], tmp_path: Path) ->
     value = found["accuracy"]["restricted"]
     assert found["n"] == 1 and value["value"] in (0, 1) and value["high"] - value["low"] > 0.7
     done = unblind("score", out)
-    assert done.code == 0 and done.out.startswith("1 samples")
+    assert done.code == 0 and done.out.startswith("1 sample, ")
     done = unblind("compare", out, out)
     assert done.code == 0 and "A - B: +0.0 points" in done.out and "p = 1" in done.out
     assert unblind("report", out, "--out", tmp_path / "r.html").code == 0

@@ -102,12 +102,18 @@ def test_grid_has_each_cell_once(pair: tuple[Font, Font]) -> None:
     assert {split_of(s.word) for s in scenes} == {split_of_family(s.font.family) for s in scenes} == {"test"}
 
 
-def test_preset_fills_the_test_split_alone(pair: tuple[Font, Font], tmp_path: Path) -> None:
-    """All rows are held out, in a folder that reads as complete."""
+def test_preset_fills_the_test_split_alone(
+    pair: tuple[Font, Font], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All rows are held out, in a folder that reads as complete; the command says which fonts it used."""
     from unblind import read
+    from unblind.commands import generate as command
     from unblind.dataset import splits
 
-    generate(tmp_path / "out", GenerateOptions(preset="blindtest"), workers=1)
+    command.generate(out=tmp_path / "out", options=GenerateOptions(preset="blindtest"), workers=1)
+    said = capsys.readouterr().out
+    assert "Open Sans" in said and pair[1].family in said
+    assert ("stands in for Helvetica" in said) == (pair[1].family == "Liberation Sans")
     assert splits(tmp_path / "out") == ("test",)
     assert len(read(tmp_path / "out")) == 1248
 

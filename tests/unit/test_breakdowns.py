@@ -43,6 +43,7 @@ def test_few_numbers_are_groups_and_many_are_put_into_ranges():
         None,
         Bin(25, 25),
     ]
+    assert [str(bin_) for bin_ in binned([3.2, 3.9], (0, 3, 4))] == ["3–4", "3–4"]
     many = binned([5, 25, 30, 99, 100, 101, 7000, float("nan")], (0, 25, 100))
     assert [str(bin_) for bin_ in many[:3]] == ["0–25", "25–100", "25–100"]
     assert str(many[4]) == str(many[6]) == "100 and more"

@@ -122,6 +122,11 @@ def _listed(rates: dict[str, float]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {rate:.1%}" for name, rate in rates.items())
 
 
+def counted(n: int) -> str:
+    """How many samples, for reading."""
+    return f"{n:,} samples" if n != 1 else "1 sample"
+
+
 def percent(value: dict[str, float] | None) -> str:
     """A share with its interval, for reading."""
     if not value:
