@@ -69,12 +69,16 @@ class Hub(BaseHTTPRequestHandler):
     do_HEAD = do_GET  # noqa: N815
 
     def _listed(self, folder: str) -> list[dict[str, object]]:
-        """The files below a folder, as `tree` shows them."""
-        return [
-            {"type": "file", "path": name, "size": len(data), "oid": _digest(data)}
-            for name, data in self.files.items()
-            if name.startswith(folder)
+        """The files and folders in a folder, as `tree` shows them."""
+        prefix = f"{folder}/" if folder else ""
+        inside = [name for name in self.files if name.startswith(prefix)]
+        folders = {prefix + name.removeprefix(prefix).partition("/")[0] for name in inside} - set(inside)
+        entries: list[dict[str, object]] = [
+            {"type": "file", "path": name, "size": len(self.files[name]), "oid": _digest(self.files[name])}
+            for name in inside
+            if "/" not in name.removeprefix(prefix)
         ]
+        return entries + [{"type": "directory", "path": n, "size": 0, "oid": COMMIT} for n in folders]
 
     def _json(self, value: object) -> None:
         self._send(200, json.dumps(value).encode())

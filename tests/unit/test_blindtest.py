@@ -108,14 +108,17 @@ def test_preset_fills_the_test_split_alone(
     """All rows are held out, in a folder that reads as complete; the command says which fonts it used."""
     from unblind import read
     from unblind.commands import generate as command
-    from unblind.dataset import splits
+    from unblind.dataset import redraw, splits
 
     command.generate(out=tmp_path / "out", options=GenerateOptions(preset="blindtest"), workers=1)
     said = capsys.readouterr().out
     assert "Open Sans" in said and pair[1].family in said
     assert ("stands in for Helvetica" in said) == (pair[1].family == "Liberation Sans")
     assert splits(tmp_path / "out") == ("test",)
-    assert len(read(tmp_path / "out")) == 1248
+    rows = read(tmp_path / "out")
+    assert len(rows) == 1248
+    for row in (rows[0], rows[-1]):  # their fonts are in no plain install
+        assert (redraw(row) == np.asarray(row["image"])).all()
 
 
 def test_missing_fonts_say_what_to_install(tmp_path: Path) -> None:
