@@ -34,6 +34,7 @@ _EM = 96
 _AXIS_HEIGHT = 200
 _SUBPLOT = (7.75, 1.54)  # inches
 _HELVETICA = ("Helvetica", "Liberation Sans")  # the second has the first's advances
+BENCHMARK_FONTS = {"OpenSans": ("Open Sans",), "Helvetica": _HELVETICA}  # by their names in the metadata
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def benchmark_fonts(*sources: str) -> tuple[Font, Font]:
         library = find_fonts(*(sources or ("system",)), bold=False, italic=False)
     except FontsError as error:
         raise FontsError(f"--preset blindtest: no font found ({error}); {advice}") from None
-    found = _regular(library, "Open Sans"), _regular(library, *_HELVETICA)
+    found = regular(library, "Open Sans"), regular(library, *_HELVETICA)
     lacking = [
         name
         for name, font in zip(("Open Sans", "Helvetica or Liberation Sans"), found, strict=True)
@@ -72,7 +73,21 @@ def benchmark_fonts(*sources: str) -> tuple[Font, Font]:
     return found[0], found[1]
 
 
-def _regular(library: FontLibrary, *families: str) -> Font | None:
+@lru_cache(maxsize=1)
+def known_fonts() -> FontLibrary:
+    """The fonts of a plain install, and the benchmark's where the system has them: to draw rows again with.
+
+    Raises FontsError if there are none at all.
+    """
+    plain = find_fonts()
+    try:
+        return FontLibrary((*plain.fonts, *benchmark_fonts()))
+    except FontsError:
+        return plain
+
+
+def regular(library: FontLibrary, *families: str) -> Font | None:
+    """The regular style of the first of these families that is there."""
     fonts = {font.family: font for font in library.fonts if font.style == "Regular"}
     return next((fonts[family] for family in families if family in fonts), None)
 

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from unblind.blindtest import (
+    BENCHMARK_FONTS,
+    LINE_WIDTHS,
+    PADDINGS,
+    benchmark_scene,
+    known_fonts,
+    regular,
+)
 from unblind.draw import letter_boxes
 from unblind.errors import FontsError, SceneError
-from unblind.fonts import FontLibrary, find_fonts
+from unblind.fonts import FontLibrary
 from unblind.intervals import proportion
 from unblind.mistakes import look_alike, neighbours
 from unblind.predictions import column, integers, texts
 from unblind.scene import Scene
+from unblind.words import BENCHMARK_WORDS
 
-FEW = 6  # so many different numbers are groups of their own; more are put into the bins below
+FEW = 6  # so many different whole numbers are groups of their own; all else is put into the bins below
 BINS = {
     "padding": (0, 25, 50, 100, 150, 200),  # 1/96 em on either side of the word
     "line_width": (0, 3, 4, 5, 6, 7),  # points on a figure 10 inches wide
@@ -44,7 +53,7 @@ def breakdowns(predictions: pa.Table, hits: Sequence[bool]) -> dict[str, dict[st
     ("once", "repeated": how often the word holds the circled letter); `look_alike` (a letter of a similar
     shape stands "beside" the circled one, "elsewhere" in the word, or "nowhere"); `padding`, `line_width` and
     `overlap`, as numbers or ranges. Overlap is how far the ring reaches into a neighbour's ink, as a share of
-    that one's width; it needs the scene and its font among those of a plain install.
+    that one's width; it needs the scene, or the benchmark's metadata, and a font of `known_fonts`.
     """
     found = {name: trait(predictions) for name, trait in TRAITS.items()}
     return {name: _by(keys, hits) for name, keys in found.items() if any(key is not None for key in keys)}
@@ -115,11 +124,12 @@ def _json(text: str | None) -> dict[str, Any]:
 
 
 def binned(values: Sequence[Any], edges: Sequence[float]) -> list[Bin | None]:
-    """Numbers as groups: themselves where they are few, else ranges between `edges`; None for no number."""
+    """Numbers as groups: few whole ones as they are, else ranges between `edges`; None for no number."""
     numbers = [
         float(value) if isinstance(value, (int, float)) and abs(value) < 1e15 else None for value in values
     ]
-    if len({number for number in numbers if number is not None}) <= FEW:
+    different = {number for number in numbers if number is not None}
+    if len(different) <= FEW and all(number.is_integer() for number in different):
         return [None if number is None else Bin(number, number) for number in numbers]
     ends = (*edges[1:], float("inf"))
     return [
@@ -131,21 +141,45 @@ def binned(values: Sequence[Any], edges: Sequence[float]) -> list[Bin | None]:
 
 
 def _overlaps(predictions: pa.Table) -> list[Bin | None]:
-    scenes = texts(predictions, "scene")
-    if all(scene is None for scene in scenes):
-        return [None] * len(scenes)
     try:
-        library = find_fonts()
+        fonts = known_fonts() if {"scene", "thickness"} & set(predictions.column_names) else None
     except FontsError:
-        return [None] * len(scenes)
-    return binned([_overlap(scene, library) for scene in scenes], BINS["overlap"])
+        fonts = None
+    if fonts is None:
+        return [None] * predictions.num_rows
+    scenes: Iterable[Scene | None] = map(_own_scene, texts(predictions, "scene"))
+    if "scene" not in predictions.column_names:
+        scenes = _benchmark_scenes(predictions, fonts)
+    return binned([_overlap(scene, fonts) for scene in scenes], BINS["overlap"])
 
 
-def _overlap(text: str | None, library: FontLibrary) -> float | None:
+def _own_scene(text: str | None) -> Scene | None:
     try:
-        scene = Scene.from_json(text or "")
-        return overlap(scene, letter_boxes(scene, library.get(scene.font.digest)).tolist())
-    except (SceneError, FontsError):
+        return Scene.from_json(text or "")
+    except SceneError:
+        return None
+
+
+def _benchmark_scenes(predictions: pa.Table, fonts: FontLibrary) -> Iterator[Scene | None]:
+    """The benchmark's images laid out again by their metadata, as its generator did."""
+    columns = (texts(predictions, "word"), integers(predictions, "index"), texts(predictions, "font"))
+    drawn = (column(predictions, "padding"), column(predictions, "thickness"))
+    for word, index, name, padding, line_width in zip(*columns, *drawn, strict=True):
+        font = regular(fonts, *BENCHMARK_FONTS.get(name or "", ()))
+        if font is None or word not in BENCHMARK_WORDS or index is None or not 0 <= index < len(word):
+            yield None
+        elif padding in PADDINGS and line_width in LINE_WIDTHS:
+            yield benchmark_scene(word, index, font, int(padding), int(line_width))
+        else:
+            yield None
+
+
+def _overlap(scene: Scene | None, fonts: FontLibrary) -> float | None:
+    if scene is None:
+        return None
+    try:
+        return overlap(scene, letter_boxes(scene, fonts.get(scene.font.digest)).tolist())
+    except FontsError:
         return None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from unblind.blindtest import known_fonts
 from unblind.draw import draw
 from unblind.errors import DatasetError, SceneError
-from unblind.fonts import Font, FontLibrary, find_fonts
+from unblind.fonts import Font, FontLibrary
 from unblind.generation import GenerateOptions, generate
 from unblind.scene import Scene
 from unblind.sources import SPLIT_NAMES, find
@@ -87,7 +87,7 @@ def redraw(
 
     Args:
         row: with `scene`, a JSON text.
-        library: where its font is looked up; None: the fonts of a plain install.
+        library: where its font is looked up; None: the fonts of a plain install, and the benchmark's.
         circled: with the ellipse.
 
     Returns:
@@ -110,12 +110,7 @@ def scene_of(row: Mapping[str, Any], library: FontLibrary | None = None) -> tupl
         scene = Scene.from_json(text)
     except SceneError as error:
         raise DatasetError(f"row {row.get('id', '?')}: {error}; generate the dataset again") from None
-    return scene, (library or _bundled_fonts()).get(scene.font.digest)
-
-
-@lru_cache(maxsize=1)
-def _bundled_fonts() -> FontLibrary:
-    return find_fonts()
+    return scene, (library or known_fonts()).get(scene.font.digest)
 
 
 def _choose(source: str | Path, names: list[str], wanted: str | None) -> str:

@@ -78,15 +78,16 @@ def evaluate(
         answer's tokens that are right (see `tokens_right`).
 
     Raises:
-        DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed.
+        DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed, an
+            answer that is no letter among many that are.
         ModelError: letters are no single tokens of this model.
     """
     rows = with_ids(prepared(dataset))
-    letters = set(rows.unique("answer")) <= set(LETTERS)
+    letters = _asks_letters(rows)
     if not letters:
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
     asked = _Asked(prompt, letters, free, max_new_tokens, uncircled)
-    whites = _blank(loaded, rows, prompt) if blank and letters else [None] * len(rows)
+    whites = _blank(loaded, rows, prompt, batch_size) if blank and letters else [None] * len(rows)
     size = parts.rows(batch_size) if parts else len(rows)
     tables = []
     with progress("evaluate", len(rows)) as advance:
@@ -160,6 +161,19 @@ def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
     return rows
 
 
+def _asks_letters(rows: datasets.Dataset) -> bool:
+    """Whether all answers are single letters. Raises DatasetError if most are, but not all."""
+    answers = rows["answer"][:]
+    strange = [i for i, answer in enumerate(answers) if answer not in set(LETTERS)]
+    if strange and 2 * len(strange) < len(answers):
+        more = f" (nor are {len(strange) - 1} more)" if len(strange) > 1 else ""
+        raise DatasetError(
+            f"row {rows[strange[0]]['id']}: the answer {answers[strange[0]]!r} is no letter A-Z, a-z{more},"
+            " as most others are; mend or remove the row"
+        )
+    return not strange
+
+
 def batches(
     rows: datasets.Dataset, collate: Collator, starts: Sequence[int], size: int
 ) -> Iterator[tuple[list[Row], dict[str, Tensor]]]:
@@ -177,20 +191,20 @@ def batches(
         yield from (last.result() for last in coming)
 
 
-def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None) -> list[str | None]:
-    """The restricted answers to a white image, one forward pass a distinct question."""
+def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None, size: int) -> list[str | None]:
+    """The restricted answers to a white image; each distinct question is asked once, `size` at a time."""
     white = Image.new("RGB", (28, 28), "white")
-    asked = rows.remove_columns([name for name in rows.column_names if name not in ("id", "prompt", "word")])
-    known: dict[tuple[Any, Any], str | None] = {}
-    answers = []
-    for row in asked:
+    keys, questions = [], {}
+    for row in rows.select_columns([name for name in ("id", "prompt", "word") if name in rows.column_names]):
         text = row.get("prompt") if prompt is None else prompt
         key = (text, row.get("word") if "{word}" in prompt_text(text or "", "{word}") else None)
-        if key not in known:
-            (found,) = answer(loaded, [{**row, "image": white}], prompt=prompt, free=False)
-            known[key] = found.restricted
-        answers.append(known[key])
-    return answers
+        keys.append(key)
+        questions.setdefault(key, {**row, "image": white})
+    asked = list(questions.values())
+    parts = [asked[start : start + size] for start in range(0, len(asked), size)]
+    found = [one.restricted for part in parts for one in answer(loaded, part, prompt=prompt, free=False)]
+    known = dict(zip(questions, found, strict=True))
+    return [known[key] for key in keys]
 
 
 def answer(

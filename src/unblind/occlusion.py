@@ -41,7 +41,7 @@ def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[st
 
     Args:
         row: with `scene`, whose word has two letters at least.
-        library: where its font is looked up; None: the fonts of a plain install.
+        library: where its font is looked up; None: the fonts of a plain install, and the benchmark's.
 
     Returns:
         `whole`, and without `ellipse`, `letter` and `other`: (height, width, 3) uint8 RGB each.
@@ -88,7 +88,7 @@ def occlusion_check(
         dataset: with image, prompt, answer and scene.
         prompt: instead of the dataset's own.
         batch_size: images a forward pass; each sample has four.
-        library: where fonts are looked up; None: the fonts of a plain install.
+        library: where fonts are looked up; None: the fonts of a plain install, and the benchmark's.
 
     Returns:
         `n`, and for each of `VIEWS` `accuracy` ({"value", "low", "high"}, Wilson's 95 %), `probability` (mean

@@ -102,14 +102,23 @@ def test_grid_has_each_cell_once(pair: tuple[Font, Font]) -> None:
     assert {split_of(s.word) for s in scenes} == {split_of_family(s.font.family) for s in scenes} == {"test"}
 
 
-def test_preset_fills_the_test_split_alone(pair: tuple[Font, Font], tmp_path: Path) -> None:
-    """All rows are held out, in a folder that reads as complete."""
+def test_preset_fills_the_test_split_alone(
+    pair: tuple[Font, Font], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All rows are held out, in a folder that reads as complete; the command says which fonts it used."""
     from unblind import read
-    from unblind.dataset import splits
+    from unblind.commands import generate as command
+    from unblind.dataset import redraw, splits
 
-    generate(tmp_path / "out", GenerateOptions(preset="blindtest"), workers=1)
+    command.generate(out=tmp_path / "out", options=GenerateOptions(preset="blindtest"), workers=1)
+    said = capsys.readouterr().out
+    assert "Open Sans" in said and pair[1].family in said
+    assert ("stands in for Helvetica" in said) == (pair[1].family == "Liberation Sans")
     assert splits(tmp_path / "out") == ("test",)
-    assert len(read(tmp_path / "out")) == 1248
+    rows = read(tmp_path / "out")
+    assert len(rows) == 1248
+    for row in (rows[0], rows[-1]):  # their fonts are in no plain install
+        assert (redraw(row) == np.asarray(row["image"])).all()
 
 
 def test_missing_fonts_say_what_to_install(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from unblind.blindtest import benchmark_fonts, benchmark_scene
 from unblind.breakdowns import Bin, binned, breakdowns, overlap
 from unblind.draw import letter_boxes
+from unblind.errors import FontsError
 from unblind.scene import SceneOptions, sample_scene
 
 
@@ -41,6 +43,7 @@ def test_few_numbers_are_groups_and_many_are_put_into_ranges():
         None,
         Bin(25, 25),
     ]
+    assert [str(bin_) for bin_ in binned([3.2, 3.9], (0, 3, 4))] == ["3–4", "3–4"]
     many = binned([5, 25, 30, 99, 100, 101, 7000, float("nan")], (0, 25, 100))
     assert [str(bin_) for bin_ in many[:3]] == ["0–25", "25–100", "25–100"]
     assert str(many[4]) == str(many[6]) == "100 and more"
@@ -81,3 +84,24 @@ def test_overlap_grows_with_the_ring(words, fonts):
     none = replace(scene, ellipse=replace(scene.ellipse, width=0.0, line_width=0.0))
     assert overlap(none, boxes) == 0
     assert 0 <= overlap(scene, boxes) < overlap(wide, boxes) == pytest.approx(1)
+
+
+def test_the_benchmarks_overlap_follows_from_its_metadata(tmp_path):
+    """Real files have no scenes; the same images drawn by us have the same overlaps."""
+    try:
+        pair = benchmark_fonts()
+    except FontsError as error:
+        pytest.skip(str(error))
+    cells = [(0, 25.0, 6.0), (8, 200.0, 4.0)]
+    drawn = [benchmark_scene("Acknowledgement", i, pair[0], int(p), int(w)) for i, p, w in cells]
+    columns = {"word": ["Acknowledgement"] * 2, "index": [index for index, *_ in cells]}
+    known = {
+        "padding": [p for _, p, _ in cells],
+        "thickness": [w for *_, w in cells],
+        "font": ["OpenSans"] * 2,
+    }
+    ours = breakdowns(pa.table(columns | {"scene": [s.to_json() for s in drawn]}), [True, False])
+    assert sum(group["n"] for group in ours["overlap"].values()) == 2
+    assert breakdowns(pa.table(columns | known), [True, False])["overlap"] == ours["overlap"]
+    strange = known | {"font": ["Comic Sans", None], "thickness": [4.0, None]}
+    assert "overlap" not in breakdowns(pa.table(columns | strange), [True, False])

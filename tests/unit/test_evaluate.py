@@ -69,7 +69,7 @@ def test_longer_answers_have_no_restricted_ones() -> None:
 @torch.no_grad()
 def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
     """Each token from the right ones before it, the end of sequence left out; the mean is in the metrics."""
-    words = MIXED.map(lambda row, i: {"answer": "dark" if i % 2 else "k"}, with_indices=True)
+    words = MIXED.map(lambda row, i: {"answer": "k" if i % 2 else "dark"}, with_indices=True)
     out = tmp_path / "out"
     metrics = evaluate_to(out, small_model.loaded(), words, data="words", batch_size=3, blank=True)
     written = pq.read_table(out / "predictions.parquet")
@@ -122,6 +122,12 @@ def test_a_broken_image_is_named() -> None:
 def test_an_id_twice_is_refused_before_asking() -> None:
     with pytest.raises(DatasetError, match="id 's0' and 6 more ids more than once"):
         evaluate(small_model.loaded(), datasets.concatenate_datasets([MIXED, MIXED]))
+
+
+def test_an_answer_that_is_no_letter_among_letters_is_named() -> None:
+    strange = MIXED.map(lambda row: {"answer": {"s2": "7", "s5": "é"}.get(row["id"], "b")})
+    with pytest.raises(DatasetError, match=r"row s2: the answer '7' is no letter .*nor are 1 more"):
+        evaluate(small_model.loaded(), strange)
 
 
 def test_no_sample_and_one() -> None:

@@ -210,11 +210,48 @@ def test_unreadable_images_are_passed_over(tmp_path):
     assert not page(write_report(tmp_path, [folder])).all("img")
 
 
-def test_rows_of_another_dataset_are_not_shown_as_ours(tmp_path):
+@pytest.mark.parametrize("changed", [{"answer": "Q"}, {"word": "elsewhere"}])
+def test_a_dataset_that_holds_other_samples_is_refused(tmp_path, changed):
     folder = make_quickstart(tmp_path / "demo")
-    others = [{**s, "answer": "Q"} for s in samples()]
-    write_images(folder / "data" / "data" / "test-00000-of-00001.parquet", others)
-    assert not page(write_report(tmp_path, [folder])).all("img")
+    file = folder / "data" / "data" / "test-00000-of-00001.parquet"
+    write_images(file, [{**s, **changed} for s in samples()])
+    with pytest.raises(DatasetError, match=r"data holds other samples .* 'test-0"):
+        write_report(tmp_path, [folder])
+    # ids that another split has as well are no contradiction
+    write_images(file.with_name("train-00000-of-00001.parquet"), [{**s, **changed} for s in samples()])
+    write_images(file, samples())
+    assert page(write_report(tmp_path, [folder])).all("img")
+
+
+OCCLUSION = {
+    "n": 40,
+    **{
+        view: {
+            "accuracy": {"value": share, "low": share - 0.1, "high": share + 0.1},
+            "probability": share,
+            "drop": 0.9 - share,
+            "changed": 0.9 - share,
+        }
+        for view, share in {"whole": 0.9, "ellipse": 0.1, "letter": 0.2, "other": 0.85}.items()
+    },
+}
+
+
+def test_what_covering_did_is_told_where_it_was_asked(tmp_path):
+    folder = make_quickstart(tmp_path / "demo")
+    assert "Where it looks" not in page(write_report(tmp_path, [folder])).text
+    (folder / "after" / "occlusion.json").write_text(json.dumps(OCCLUSION))
+    text = " ".join(page(write_report(tmp_path, [folder])).text.split())
+    assert "Where it looks" in text and "After: 40 images" in text and "not asked" in text
+    assert re.search(r"the circle ?not asked ?10\.0 %", text) and "+80.0" in text
+
+
+@pytest.mark.parametrize("damage", [{"n": None}, {"ellipse": 3}, {"letter": {"drop": 1}}])
+def test_damaged_occlusion_is_named(tmp_path, damage):
+    folder = make_quickstart(tmp_path / "demo")
+    (folder / "after" / "occlusion.json").write_text(json.dumps(OCCLUSION | damage))
+    with pytest.raises(OutputError, match=r"occlusion\.json is not what"):
+        write_report(tmp_path, [folder])
 
 
 def test_the_benchmarks_schema_is_matched_by_row_number(tmp_path):

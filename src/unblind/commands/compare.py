@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from unblind.commands.evaluate import percent
+from unblind.commands.evaluate import counted, percent
 
 
 def compare(
@@ -48,7 +48,7 @@ def show(found: dict[str, Any]) -> None:
         table.add_row(side.upper(), found[side], percent(found["accuracy"][side]), alone)
     difference = {name: f"{100 * value:+.1f}" for name, value in found["difference"].items()}
     note = " (published ones as published)" if "published:" in found["a"] + found["b"] else ""
-    console.print(f"{found['n']:,} samples, {found['by']} answers{note}", table, sep="\n")
+    console.print(f"{counted(found['n'])}, {found['by']} answers{note}", table, sep="\n")
     console.print(
         f"A - B: {difference['value']} points, 95 % {difference['low']} to {difference['high']}"
         " (Newcombe's paired interval)"

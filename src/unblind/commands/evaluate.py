@@ -6,11 +6,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
 from unblind.flags import Machine
 from unblind.recipe import Quantization
+
+OF_THE_MODEL = ("blank_image", "uncircled")  # base rates that differ from model to model
+
+Count = Annotated[int, Parameter(validator=Number(gte=1))]
 
 
 def evaluate(
@@ -21,12 +26,12 @@ def evaluate(
     adapter: Path | None = None,
     split: str | None = None,
     prompt: str | None = None,
-    limit: int | None = None,
+    limit: Count | None = None,
     free: bool = True,
-    blank: Annotated[bool, Parameter(negative=())] = False,
+    blank: bool = True,
     uncircled: Annotated[bool, Parameter(negative=())] = False,
     occlusion: Annotated[bool, Parameter(negative=())] = False,
-    batch_size: Machine[int] = 32,
+    batch_size: Machine[Count] = 32,
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
@@ -46,7 +51,8 @@ def evaluate(
             word, or a text.
         limit: only the first so many samples.
         free: also decode free answers; --no-free leaves them out.
-        blank: also ask about a white image: what the model answers without seeing anything.
+        blank: also ask about a white image: what the model answers without seeing anything. It costs one
+            image a distinct question; --no-blank leaves it out.
         uncircled: also ask about each word without its ellipse; needs the scenes of our own Parquet datasets.
         occlusion: also cover the ellipse, the circled letter or another one, and write occlusion.json; needs
             the scenes too.
@@ -103,11 +109,25 @@ def show(runs: dict[str, dict[str, Any]]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     first = next(iter(runs.values()))
+    if first["accuracy"]["restricted"] is None:
+        console.print("The answers are no single letters A-Z, a-z: free answers alone are counted.")
     if tokens := first["accuracy"].get("tokens"):
         console.print(f"Letter by letter, each after the right ones before it: {tokens['value']:.1%}")
-    if rates := first["base_rates"].items():
-        shares = ", ".join(f"{name.replace('_', ' ')} {value:.1%}" for name, value in rates)
-        console.print(f"Without sight: {shares}")
+    common = {name: rate for name, rate in first["base_rates"].items() if name not in OF_THE_MODEL}
+    if common:
+        console.print(f"Without sight: {_listed(common)}")
+    for name, metrics in runs.items():
+        if own := {n: rate for n, rate in metrics["base_rates"].items() if n in OF_THE_MODEL}:
+            console.print(f"{name.capitalize() or 'This model'}, shown nothing to see: {_listed(own)}")
+
+
+def _listed(rates: dict[str, float]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {rate:.1%}" for name, rate in rates.items())
+
+
+def counted(n: int) -> str:
+    """How many samples, for reading."""
+    return f"{n:,} samples" if n != 1 else "1 sample"
 
 
 def percent(value: dict[str, float] | None) -> str:

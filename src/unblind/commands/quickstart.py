@@ -79,7 +79,7 @@ def _evaluate(out: Path, data: Path, adapter: Path | None) -> dict[str, Any]:
     if (out / "metrics.json").exists():
         found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
         return found
-    return evaluate_to(out, load("tiny", adapter=adapter), read(data, "test"), data=str(data))
+    return evaluate_to(out, load("tiny", adapter=adapter), read(data, "test"), data=str(data), blank=True)
 
 
 def _tell(step: int, text: str) -> None:

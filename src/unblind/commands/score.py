@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from unblind.commands.evaluate import percent
+from unblind.commands.evaluate import counted, percent
 
 
 def score(predictions: Path, *, rule: str | None = None, out: Path | None = None) -> None:
@@ -46,7 +46,7 @@ def score(predictions: Path, *, rule: str | None = None, out: Path | None = None
     if restricted:
         shown.add_row("restricted, no rule", percent(restricted))
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{table.num_rows:,} samples, free answers by rule", shown, sep="\n")
+    console.print(f"{counted(table.num_rows)}, free answers by rule", shown, sep="\n")
     if out is not None:
         numbers = {
             "predictions": str(predictions),

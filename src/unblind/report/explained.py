@@ -7,7 +7,7 @@ from typing import Any
 
 from unblind.report import charts
 from unblind.report.charts import printable
-from unblind.report.load import Study
+from unblind.report.load import VIEWS, Study
 
 ENOUGH = 10  # answers in a bin, for the chart
 TITLES = {
@@ -26,6 +26,13 @@ TRAITS: dict[str, tuple[str, Mapping[str, str]]] = {
         {"beside": "beside it", "elsewhere": "elsewhere in the word", "nowhere": "not in the word"},
     ),
 }
+COVERED = dict(
+    zip(
+        VIEWS,
+        ("nothing", "the circle", "the letter in the circle", "a letter half the word away"),
+        strict=True,
+    )
+)
 ERRORS = {
     "adjacent": "a direct neighbour of the circled letter",
     "in_word": "a letter of the word, next to it or not",
@@ -65,6 +72,21 @@ def _label(name: str, key: str, names: Mapping[str, str]) -> str:
         ends = [f"{float(end) * 100:.0f}" for end in words[0].split("–")]
         return " ".join(["–".join(ends) + "\u202f%", *words[1:]])
     return printable(names.get(key, key), 40)
+
+
+def looks(study: Study) -> list[dict[str, Any]]:
+    """What covering a part of the images did: rows of ``{"label", "cells"}``, one a view.
+
+    A cell is that view of an evaluation's occlusion.json with its `n`; None where it was not asked for. No
+    rows if it was asked for nowhere.
+    """
+    asked = [evaluation.occlusion for evaluation in study.evaluations]
+    if not any(asked):
+        return []
+    return [
+        {"label": label, "cells": [o and {"n": o["n"], **o[view]} for o in asked]}
+        for view, label in COVERED.items()
+    ]
 
 
 def errors(study: Study) -> list[dict[str, Any]]:

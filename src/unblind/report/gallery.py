@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from io import BytesIO
@@ -54,19 +54,34 @@ def pick(study: Study) -> tuple[list[Card], list[Card]]:
     ]
 
 
-def read_images(sources: Iterable[Path], answers: Mapping[str, str], budget: int) -> dict[str, str]:
+def read_images(
+    sources: Iterable[Path], wanted: Mapping[str, tuple[str | None, str | None]], budget: int
+) -> dict[str, str]:
     """Images as data: URIs by sample id, from the first source that has any, `budget` characters at most.
 
-    A source is a dataset folder or a parquet file. `answers` maps the wanted ids to their answers: a row with
-    another answer is another sample. A file or an image that cannot be read is passed over.
+    A source is a dataset folder or a parquet file. `wanted` maps ids to answers and words. A file or an image
+    that cannot be read is passed over.
+    Raises DatasetError for a source that holds other samples under these ids.
     """
     for source in sources:
         found: dict[str, str] = {}
-        for id_, data in _rows(source, answers):
-            uri = _data_uri(data)
+        same: set[str] = set()
+        other: set[str] = set()
+        for id_, row in _rows(source, wanted):
+            answer, word = wanted[id_]
+            if row["answer"] != answer or (word and row.get("word") not in (None, word)):
+                other.add(id_)  # or of another split, whose ids may be the same
+                continue
+            same.add(id_)
+            uri = _data_uri(row["image"])
             if uri is not None and len(uri) <= budget:
                 found[id_] = uri
                 budget -= len(uri)
+        if other - same:
+            raise DatasetError(
+                f"{source} holds other samples than the predictions under the same ids, such as"
+                f" {min(other - same)!r}; evaluate again, or move the dataset away"
+            )
         if found:
             return found
     return {}
@@ -116,35 +131,39 @@ def _top5(text: str | None) -> tuple[tuple[str, float], ...]:
         return ()
 
 
-def _rows(source: Path, answers: Mapping[str, str]) -> Iterator[tuple[str, bytes]]:
-    """The wanted ids with their image bytes; rows without an id are numbered, as when they were read."""
+def _rows(source: Path, wanted: Container[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The wanted ids with their rows; rows without an id are numbered, as when they were read."""
     with suppress(pa.ArrowException, OSError, ValueError):
         files = [source] if source.is_file() else sorted(source.glob("data/*.parquet"))
         for path in files:
             with pq.ParquetFile(path) as file:
                 names = set(file.schema_arrow.names)
                 if "image" in names and ("id" in names or len(files) == 1):
-                    yield from _file_rows(file, names, answers)
+                    yield from _file_rows(file, names, wanted)
 
 
 def _file_rows(
-    file: pq.ParquetFile, names: set[str], answers: Mapping[str, str]
-) -> Iterator[tuple[str, bytes]]:
-    """One row group in memory at a time, and of those only the ones that hold a wanted id."""
+    file: pq.ParquetFile, names: set[str], wanted: Container[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`image` (bytes), `answer` and `word`, as far as they are there.
+
+    One row group is in memory at a time, and of those only the ones that hold a wanted id.
+    """
     answer = "answer" if "answer" in names else "groundtruth"
+    columns = [name for name in ("image", answer, "word") if name in names]
     start = 0
     for group in range(file.num_row_groups):
         ids: Sequence[Any] = range(start, start := start + file.metadata.row_group(group).num_rows)
         if "id" in names:
             ids = file.read_row_group(group, columns=["id"])["id"].to_pylist()
-        wanted = {i: str(id_) for i, id_ in enumerate(ids) if str(id_) in answers}
-        if not wanted:
+        here = {i: str(id_) for i, id_ in enumerate(ids) if str(id_) in wanted}
+        if not here:
             continue
-        rows = file.read_row_group(group, columns=["image", answer]).take(list(wanted)).to_pylist()
-        for id_, row in zip(wanted.values(), rows, strict=True):
+        rows = file.read_row_group(group, columns=columns).take(list(here)).to_pylist()
+        for id_, row in zip(here.values(), rows, strict=True):
             data = row["image"].get("bytes") if isinstance(row["image"], dict) else row["image"]
-            if isinstance(data, bytes) and row.get(answer) == answers[id_]:
-                yield id_, data
+            if isinstance(data, bytes):
+                yield id_, {"image": data, "answer": row.get(answer), "word": row.get("word")}
 
 
 def _data_uri(data: bytes) -> str | None:

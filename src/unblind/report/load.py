@@ -14,15 +14,21 @@ from unblind.errors import DatasetError, OutputError
 from unblind.predictions import read_predictions
 from unblind.scoring import score
 
+VIEWS = ("whole", "ellipse", "letter", "other")  # of occlusion.json: what is covered
+
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model's answers: where they came from (metrics.json), the answers, and their scores."""
+    """One model's answers: where they came from (metrics.json), the answers, and their scores.
+
+    `occlusion` is what is in occlusion.json, where that was asked for.
+    """
 
     name: str
     metrics: Mapping[str, Any]
     predictions: pa.Table
     scores: Mapping[str, Any]
+    occlusion: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,23 @@ def _evaluation(folder: Path, name: str, metrics: Mapping[str, Any]) -> Evaluati
             f"{path}: its answers are longer than a letter, and the report is about single letters;"
             f" the numbers are in {folder / 'metrics.json'}, so leave this folder out"
         )
-    return Evaluation(name, metrics, predictions, scores)
+    return Evaluation(name, metrics, predictions, scores, _occlusion(folder / "occlusion.json"))
+
+
+def _occlusion(path: Path) -> Mapping[str, Any] | None:
+    if not path.is_file():
+        return None
+    found = _read_json(path)
+    try:
+        numbers = [found["n"], *(found[view][name] for view in VIEWS for name in ("drop", "changed"))]
+        numbers += [found[view]["accuracy"][end] for view in VIEWS for end in ("value", "low", "high")]
+    except (KeyError, TypeError):
+        numbers = [None]
+    if not all(map(_is_number, numbers)):
+        raise OutputError(
+            f"{path} is not what `unblind evaluate --occlusion` writes; remove it, or evaluate again"
+        )
+    return found
 
 
 def _image_sources(folder: Path, evaluation: Evaluation) -> tuple[Path, ...]:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from unblind.errors import OutputError
 from unblind.mistakes import confusions
 from unblind.outputs import write_text
+from unblind.predictions import texts
 from unblind.report import charts, explained
 from unblind.report.beside import beside
 from unblind.report.charts import percent, printable
@@ -97,10 +98,9 @@ def _view(study: Study, budget: int) -> dict[str, Any]:
     first, last = study.first.scores, study.last.scores
     wrong, right = pick(study)
     predictions = study.last.predictions
-    answers = dict(
-        zip(map(str, predictions["id"].to_pylist()), predictions["answer"].to_pylist(), strict=True)
-    )
-    images = read_images(study.images, {card.id: answers[card.id] for card in wrong + right}, budget)
+    known = zip(texts(predictions, "answer"), texts(predictions, "word"), strict=True)
+    samples = dict(zip(map(str, predictions["id"].to_pylist()), known, strict=True))
+    images = read_images(study.images, {card.id: samples[card.id] for card in wrong + right}, budget)
     return {
         "study": study,
         "legend": _legend(study),
@@ -120,6 +120,7 @@ def _view(study: Study, budget: int) -> dict[str, Any]:
         "hard": explained.hard(study),
         "errors": explained.errors(study),
         "reliability": explained.reliability(study),
+        "looks": explained.looks(study),
         "beside": beside(study),
         "rules": [
             {"name": rule, "cells": [(e.scores["rules"] or {}).get(rule) for e in study.evaluations]}
