@@ -27,6 +27,7 @@ COMMANDS = {
     "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
+    "demo": "Try it in the browser: type a word, circle a letter, compare the blind and the cured model.",
     "fonts": "List the fonts that can be drawn with.",
     "doctor": "Say what this machine can run, and what is missing.",
     "pretrain": "Make the embedded tiny model again, from nothing.",

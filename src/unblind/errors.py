@@ -7,7 +7,8 @@ UnblindError
 ├── DatasetError    a dataset that is missing, corrupt or lacks columns
 ├── ModelError      a model or adapter that cannot be loaded or does not fit
 ├── RecipeError     a recipe or an option that makes no sense
-└── OutputError     an output folder that holds something else or is in use
+├── OutputError     an output folder that holds something else or is in use
+└── DemoError       a web page that cannot be served, or something asked of it that it cannot show
 """
 
 
@@ -41,3 +42,7 @@ class RecipeError(UnblindError):
 
 class OutputError(UnblindError):
     """An output folder that holds something else or is in use."""
+
+
+class DemoError(UnblindError):
+    """A web page that cannot be served, or something asked of it that it cannot show."""
