@@ -119,7 +119,6 @@ def both_answered(page: Page) -> None:
         expect(card.locator(".free")).to_contain_text("says freely")
 
 
-
 _letter = re.compile(r"^[A-Za-z]$")
 
 

@@ -160,25 +160,38 @@ def build(demo: Demo) -> gr.Blocks:
             with gr.Column(scale=6, min_width=280):
                 answers = gr.HTML(cards.nothing(demo.models.names))
                 looks = gr.HTML()
-        with gr.Row(elem_classes="wishes") as toolbar:
-            family = gr.Dropdown(
-                _labels(list(demo.fonts)),
-                value=FONT if FONT in demo.fonts else next(iter(demo.fonts)),
-                label="Font",
-                min_width=220,
-            )
-            share = gr.Slider(
-                30, 95, 80, step=5, label="Size, % of the width", min_width=150, elem_id="size", buttons=[]
-            )
-            line_width = gr.Slider(
-                2, 10, 5, step=0.5, label="Line width, points", min_width=150, elem_id="line", buttons=[]
-            )
-            colour = gr.Radio(list(COLOURS), value="red", label="Ring", min_width=280, elem_id="colour")
+            with gr.Column(elem_classes="wishes", min_width=280) as toolbar:
+                family = gr.Dropdown(
+                    _labels(list(demo.fonts)),
+                    value=FONT if FONT in demo.fonts else next(iter(demo.fonts)),
+                    label="Font",
+                )
+                with gr.Row():
+                    share = gr.Slider(
+                        30,
+                        95,
+                        80,
+                        step=5,
+                        label="Size, % of the width",
+                        min_width=130,
+                        elem_id="size",
+                        buttons=[],
+                    )
+                    line_width = gr.Slider(
+                        2,
+                        10,
+                        5,
+                        step=0.5,
+                        label="Line width, points",
+                        min_width=130,
+                        elem_id="line",
+                        buttons=[],
+                    )
+                colour = gr.Radio(list(COLOURS), value="red", label="Ring")
 
         wishes = [word, family, share, line_width, colour]
         shown = [canvas, notice, index, answers, looks]
         touched = [
-            canvas.click,
             word.input,
             family.input,
             share.input,
@@ -192,6 +205,8 @@ def build(demo: Demo) -> gr.Blocks:
             "api_visibility": "private",
         }
         asked = gr.on([page.load, *touched], demo.draw, [index, *wishes], shown, **newest)
+        asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
+        asked = canvas.click(demo.draw, [index, *wishes], shown, **newest | {"trigger_mode": "multiple"})
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
         chosen = other.click(demo.another, None, [word, index, family], **newest)
         asked = chosen.then(demo.draw, [index, *wishes], shown, **newest)
