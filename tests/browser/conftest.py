@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("playwright", reason="Playwright is not installed: pip install -e '.[dev]'")
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+expect.set_options(timeout=60_000)  # of a busy machine
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

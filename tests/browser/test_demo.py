@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -58,10 +59,10 @@ def serving(log: Path, *arguments: object, **environment: str) -> Iterator[str]:
             line = process.stdout.readline()
             assert line.startswith("http://127.0.0.1:"), log.read_text()
             yield line.split()[0]
+            assert "Traceback" not in log.read_text()
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)
             process.wait(20)
-    assert "Traceback" not in log.read_text()
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ class Demo:
             drawing = self._drawing(getattr(event, "letter", index), *wishes)
             pixels, boxes = drawing.shown()
             picture = drawing.asked(self.models.image_size)
-            said, looks = self._ask(picture, drawing.word[drawing.index])
+            said, looks = self._ask(picture, drawing.word[drawing.index], request)
         except UnblindError as error:
             return gr.skip(), cards.notice(str(error)), index, cards.nothing(self.models.names), ""
         shown = cards.canvas(pixels, boxes, drawing.word, drawing.index)
@@ -64,7 +64,7 @@ class Demo:
             return "", cards.nothing(self.models.names), ""
         try:
             picture = uploaded(str(file["path"]))
-            said, _ = self._ask(picture, None)
+            said, _ = self._ask(picture, None, request)
         except UnblindError as error:
             return cards.notice(str(error)), cards.nothing(self.models.names), ""
         return cards.notice(picture.note), said, ""
@@ -91,10 +91,11 @@ class Demo:
         index = min(max(0, int(index)), max(0, len(word) - 1))
         return Drawing(word, index, self.fonts[family], share / 100, line_width, colour)
 
-    def _ask(self, picture: Picture, truth: str | None) -> tuple[str, str]:
+    def _ask(self, picture: Picture, truth: str | None, request: gr.Request) -> tuple[str, str]:
         began = time.perf_counter()
         found = self.models.ask(picture.image, picture.word)
         seconds = time.perf_counter() - began
+        self._new_turn(request)  # a look that began meanwhile was for what was there before
         names = self.models.names
         said = cards.answers(names, found, truth, seconds, self.models.image_size)
         return said, cards.looks(names, picture, [[] for _ in names])

@@ -13,7 +13,8 @@ from typing import Any
 
 import gradio as gr
 import uvicorn
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
 
 from unblind.demo.ask import Models
 from unblind.demo.page import Demo, build, one_a_family
@@ -65,19 +66,10 @@ def serve(place: socket.socket, models: Models, fonts: FontLibrary) -> None:
         server.run(sockets=[place])
 
 
-def _app(page: gr.Blocks) -> FastAPI:
-    app = FastAPI(openapi_url=None)
-
-    @app.middleware("http")
-    async def _only_from_here(
-        request: Request, call_next: Callable[[Request], Awaitable[Response]]
-    ) -> Response:
-        response = await call_next(request)
-        response.headers["Content-Security-Policy"] = POLICY
-        return response
-
-    return gr.mount_gradio_app(
-        app,
+def _app(page: gr.Blocks) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The page with `POLICY` on all that it sends."""
+    mounted = gr.mount_gradio_app(
+        FastAPI(openapi_url=None),
         page,
         path="/",
         footer_links=[],
@@ -89,3 +81,13 @@ def _app(page: gr.Blocks) -> FastAPI:
         theme=gr.themes.Base(**THEME),
         css_paths=Path(__file__).parent / "demo.css",
     )
+
+    async def only_from_here(scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
+            await send(message)
+
+        await mounted(scope, receive, with_policy)
+
+    return only_from_here
