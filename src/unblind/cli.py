@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
+    "demo": "Try it in the browser: type a word, circle a letter, compare the blind and the cured model.",
     "export": "Merge an adapter into its base: a checkpoint that transformers loads.",
     "push": "Upload an adapter, a merged model or a dataset to the Hugging Face Hub, with its card.",
     "fonts": "List the fonts that can be drawn with.",

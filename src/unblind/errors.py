@@ -8,7 +8,8 @@ UnblindError
 ├── ModelError      a model or adapter that cannot be loaded or does not fit
 ├── RecipeError     a recipe or an option that makes no sense
 ├── HubError        an upload that the hub refuses or that cannot reach it
-└── OutputError     an output folder that holds something else or is in use
+├── OutputError     an output folder that holds something else or is in use
+└── DemoError       a web page that cannot be served, or something asked of it that it cannot show
 """
 
 
@@ -46,3 +47,7 @@ class OutputError(UnblindError):
 
 class HubError(UnblindError):
     """An upload that is not possible: no token, not allowed, no network, nothing to upload."""
+
+
+class DemoError(UnblindError):
+    """A web page that cannot be served, or something asked of it that it cannot show."""

@@ -17,9 +17,10 @@ from unblind.dataset import scene_of
 from unblind.draw import draw, draw_ellipse, letter_boxes
 from unblind.errors import DatasetError
 from unblind.evaluation import letter_probabilities
-from unblind.fonts import FontLibrary
+from unblind.fonts import Font, FontLibrary
 from unblind.intervals import proportion
 from unblind.progress import progress
+from unblind.scene import Scene
 from unblind.words import LETTERS
 
 VIEWS = ("whole", "ellipse", "letter", "other")
@@ -54,20 +55,21 @@ def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[st
     count = len(scene.word)
     if count < 2:
         raise DatasetError(f"row {row.get('id', '?')}: {scene.word!r} has no other letter to cover")
-    bare = draw(scene, font, circled=False)
-    boxes = letter_boxes(scene, font)
-
-    def without(index: int) -> NDArray[np.uint8]:
-        image: NDArray[np.uint8] = bare.copy()
-        x0, y0 = np.maximum(np.floor(boxes[index, :2]).astype(int) - 1, 0)  # antialiasing reaches out
-        x1, y1 = np.ceil(boxes[index, 2:]).astype(int) + 1
-        image[y0:y1, x0:x1] = scene.background
-        draw_ellipse(image, scene.ellipse, scene.ellipse_color)
-        return image
-
     other = (scene.index + count // 2) % count
-    views = (draw(scene, font), bare, without(scene.index), without(other))
-    return dict(zip(VIEWS, views, strict=True))
+    bare = draw(scene, font, circled=False)
+    letters = (without_letter(scene, font, index) for index in (scene.index, other))
+    return dict(zip(VIEWS, (draw(scene, font), bare, *letters), strict=True))
+
+
+def without_letter(scene: Scene, font: Font, index: int) -> NDArray[np.uint8]:
+    """Draw a scene with one letter covered by the background, the ellipse whole: (height, width, 3) uint8."""
+    image = draw(scene, font, circled=False)
+    box = letter_boxes(scene, font)[index]
+    x0, y0 = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)  # antialiasing reaches out
+    x1, y1 = np.ceil(box[2:]).astype(int) + 1
+    image[y0:y1, x0:x1] = scene.background
+    draw_ellipse(image, scene.ellipse, scene.ellipse_color)
+    return image
 
 
 def occlusion_check(

@@ -39,3 +39,9 @@ def test_nothing_imports_the_command_line() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not [name for name in names if name.startswith(("unblind.cli", "unblind.commands"))], path
+
+
+def test_only_its_command_imports_the_demo() -> None:
+    found = [path for path in SOURCE.rglob("*.py") if "unblind.demo" in path.read_text()]
+    outside = {path.relative_to(SOURCE) for path in found if not path.is_relative_to(SOURCE / "demo")}
+    assert outside == {Path("commands/demo.py")}

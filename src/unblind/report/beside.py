@@ -6,11 +6,14 @@ from itertools import groupby
 from typing import Any
 
 from unblind.compare import hits_by_id, paired, published_hits, published_models
+from unblind.intervals import proportion
 from unblind.predictions import texts
 from unblind.published import Published, published
 from unblind.report.charts import printable
 from unblind.report.load import Study
 from unblind.words import BENCHMARK_WORDS
+
+BEST = 5  # published models in the first picture
 
 
 def beside(study: Study) -> dict[str, Any]:
@@ -19,13 +22,41 @@ def beside(study: Study) -> dict[str, Any]:
     `pairs`: for each published model and question that is recorded with these samples, the comparison of
     `compare.paired` with the study's last evaluation. `printed`: published accuracies on circled letters, in
     groups of the same items, prompts, rule and source. `benchmark`: whether the samples are the benchmark's.
+    `opening`: what stands below our own bars in the first picture, or None where the task is another one.
     """
     words = set(texts(study.last.predictions, "word"))
+    pairs = _pairs(study)
     return {
-        "pairs": _pairs(study),
+        "pairs": pairs,
+        "opening": _opening(pairs) if any(words) else None,
         "printed": [_group(list(group)) for _, group in groupby(_ours(), _setting)],
         "benchmark": bool(words) and words <= set(BENCHMARK_WORDS),
     }
+
+
+def _opening(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """The best published models with their intervals: on the very same images if their answers are known."""
+    if pairs:
+        question = pairs[0]["question"]
+        same = [(pair["model"], pair["accuracy"]["b"]) for pair in pairs if pair["question"] == question]
+        title, note = "Published models, the same images", f"their answers to “{question}”, as published"
+        return {"title": title, "note": note, "rows": _best(same)}
+    first = _ours()[0]
+    n = first.images or 0
+    printed = [
+        (result.model, proportion(round(n * result.percent / 100), n))
+        for result in _ours()
+        if _setting(result) == _setting(first)
+    ]
+    return {
+        "title": f"Published models, BlindTest’s own {n:,} images",
+        "note": f"other images than ours, and other questions: a yardstick, not a contest; {first.source}",
+        "rows": _best(printed),
+    }
+
+
+def _best(rows: list[tuple[str, dict[str, float]]]) -> list[tuple[str, dict[str, float]]]:
+    return sorted(rows, key=lambda row: -row[1]["value"])[:BEST]
 
 
 def _pairs(study: Study) -> list[dict[str, Any]]:

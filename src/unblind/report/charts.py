@@ -65,23 +65,42 @@ def _inline(description: str) -> Callable[[Callable[P, Figure]], Callable[P, Mar
 
 
 @_inline("Accuracy of each model with 95 % Wilson intervals; dotted line: chance")
-def overall(rows: Sequence[tuple[str, Interval, Interval | None]], chance: float) -> Figure:
+def overall(
+    rows: Sequence[tuple[str, Interval, Interval | None]],
+    chance: float,
+    others: Sequence[tuple[str, Interval]] = (),
+    title: str = "",
+) -> Figure:
     """Bars of restricted accuracy with Wilson whiskers, diamonds for free accuracy, a dotted line for chance.
 
-    Each row is (label, restricted, free), both ``{"value", "low", "high"}``.
+    Each row is (label, restricted, free), both ``{"value", "low", "high"}``. Below them, under `title`, thin
+    bars of `others`, each (label, accuracy), to which the line for chance does not reach.
     """
-    height = 56 * len(rows) + 44
-    figure, axes = _figure(height, left=6, right=46, top=20, bottom=24)
+    space = 0.42 * len(others) + 0.75 if others else 0.0  # in rows
+    figure, axes = _figure(56 * (len(rows) + space) + 44, left=6, right=46, top=20, bottom=24)
     for i, (label, restricted, free) in enumerate(rows):
         _bar(axes, len(rows) - 1 - i, label, restricted, free, _COLOUR[series_name(i, len(rows))])
-    axes.axvline(chance, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    top = len(rows) - 0.42
+    axes.vlines(chance, -0.5, top, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
     axes.text(
-        chance, len(rows) - 0.36, f"chance {percent(chance)}", ha="center", fontsize=9, color=_COLOUR["muted"]
+        chance, top + 0.06, f"chance {percent(chance)}", ha="center", fontsize=9, color=_COLOUR["muted"]
     )
-    axes.set(xlim=(0, 1), ylim=(-0.5, len(rows) - 0.42), yticks=[])
+    if others:
+        axes.text(0, -0.88, title, fontsize=9, color=_COLOUR["muted"])
+    for i, (label, accuracy) in enumerate(others):
+        _thin_bar(axes, -1.12 - 0.42 * i, label, accuracy)
+    axes.set(xlim=(0, 1), ylim=(-0.5 - space, top), yticks=[])
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
     axes.spines["left"].set_visible(False)
     return figure
+
+
+def _thin_bar(axes: Axes, y: float, label: str, accuracy: Interval) -> None:
+    axes.barh(y, accuracy["value"], height=0.3, color=_COLOUR["rule"])
+    axes.plot([accuracy["low"], accuracy["high"]], [y, y], color=_COLOUR["ink"], linewidth=1.2)
+    look = {"fontsize": 9, "va": "center_baseline", "color": _COLOUR["ink"]}
+    axes.text(0.012, y, printable(label, 30), **look)
+    axes.text(accuracy["high"] + 0.025, y, percent(accuracy["value"]), **look)
 
 
 def _bar(axes: Axes, y: float, label: str, restricted: Interval, free: Interval | None, colour: str) -> None:

@@ -96,6 +96,7 @@ def duration(seconds: object) -> str:
 def _view(study: Study, budget: int) -> dict[str, Any]:
     """Everything that the template shows of one study."""
     first, last = study.first.scores, study.last.scores
+    published = beside(study)
     wrong, right = pick(study)
     predictions = study.last.predictions
     known = zip(texts(predictions, "answer"), texts(predictions, "word"), strict=True)
@@ -108,7 +109,7 @@ def _view(study: Study, budget: int) -> dict[str, Any]:
         "last": last["accuracy"]["restricted"]["value"],
         "hits": round(last["n"] * last["accuracy"]["restricted"]["value"]),
         "any_free": any(evaluation.scores["accuracy"]["free"] for evaluation in study.evaluations),
-        "overall": _overall(study),
+        "overall": _overall(study, published["opening"]),
         "curves": _curves(study),
         "breakdowns": [_breakdown(study, name) for name in AXES if name in last["by"]],
         "tables": [_table(study, name) for name in ("font", "letter") if name in last["by"]],
@@ -121,7 +122,7 @@ def _view(study: Study, budget: int) -> dict[str, Any]:
         "errors": explained.errors(study),
         "reliability": explained.reliability(study),
         "looks": explained.looks(study),
-        "beside": beside(study),
+        "beside": published,
         "rules": [
             {"name": rule, "cells": [(e.scores["rules"] or {}).get(rule) for e in study.evaluations]}
             for rule in RULES
@@ -148,12 +149,15 @@ def _legend(study: Study) -> list[dict[str, str]]:
     return [{"label": name, "colour": charts.series_name(i, len(names))} for i, name in enumerate(names)]
 
 
-def _overall(study: Study) -> Markup:
+def _overall(study: Study, published: Mapping[str, Any] | None) -> Markup:
     rows = [
         (item["label"], evaluation.scores["accuracy"]["restricted"], evaluation.scores["accuracy"]["free"])
         for item, evaluation in zip(_legend(study), study.evaluations, strict=True)
     ]
-    return charts.overall(rows, study.last.scores["base_rates"]["chance"])
+    chance = study.last.scores["base_rates"]["chance"]
+    if published is None:
+        return charts.overall(rows, chance)
+    return charts.overall(rows, chance, published["rows"], published["title"])
 
 
 def _curves(study: Study) -> list[dict[str, Any]]:
