@@ -194,7 +194,8 @@ def batches(
 def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None, size: int) -> list[str | None]:
     """The restricted answers to a white image; each distinct question is asked once, `size` at a time."""
     white = Image.new("RGB", (28, 28), "white")
-    keys, questions = [], {}
+    keys: list[tuple[Any, Any]] = []
+    questions: dict[tuple[Any, Any], Row] = {}
     for row in rows.select_columns([name for name in ("id", "prompt", "word") if name in rows.column_names]):
         text = row.get("prompt") if prompt is None else prompt
         key = (text, row.get("word") if "{word}" in prompt_text(text or "", "{word}") else None)

@@ -40,7 +40,6 @@ from unblind.words import SPLITS, Split, WordSource, load_words
 Engine = Literal["local", "ray"]
 
 SHARD_ROWS = 2_000
-_SPREAD = {"local": spread, "ray": spread_by_ray}
 _GRID_CELLS = 4 * 3  # images of one letter in the notebook's grid: paddings x line widths
 
 
@@ -160,9 +159,7 @@ def generate(out: Path, options: GenerateOptions, *, workers: int = 0, engine: E
 def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
     """The first rows of the test split of a default dataset with this seed, without writing one."""
     options = GenerateOptions(train=0, validation=0, test=count, seed=seed)
-    words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
-    maker = Maker(Path(), options, words, fonts_of(options), parquet_schema())
-    return list(maker.rows(Shard("test", 0, 1, 0, count)))
+    return list(make_maker(Path(), options).rows("test", 0, count))
 
 
 def fonts_of(options: GenerateOptions) -> FontLibrary:
@@ -182,7 +179,7 @@ def make_maker(out: Path, options: GenerateOptions) -> Maker:
 def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int, engine: Engine) -> None:
     with progress("Drawing", sum(maker.options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-        for rows in _SPREAD[engine](maker.make, missing, workers):
+        for rows in (spread_by_ray if engine == "ray" else spread)(maker.make, missing, workers):
             advance(rows)
     if engine == "ray":
         sweep(maker.out)  # what lost machines left
