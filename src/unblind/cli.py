@@ -22,17 +22,17 @@ See it happen on this machine, in minutes: `unblind quickstart`
 """
 
 COMMANDS = {
-    "quickstart": "All of it on a CPU, in minutes: draw, measure, fine-tune, measure, report.",
+    "quickstart": "All of it on a CPU, in minutes: draw, train, measure, report.",
     "generate": "Make a dataset: words with one letter circled.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
     "evaluate": "Measure how often a model names the right letter.",
-    "score": "Score saved predictions again under any rule, without the model.",
+    "score": "Score saved predictions again, under any rule.",
     "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
-    "demo": "Try it in the browser: type a word, circle a letter, compare the blind and the cured model.",
-    "export": "Merge an adapter into its base: a checkpoint that transformers loads.",
-    "push": "Upload an adapter, a merged model or a dataset to the Hugging Face Hub, with its card.",
+    "demo": "Try the blind and the cured model in the browser.",
+    "export": "Merge an adapter into a checkpoint that transformers loads.",
+    "push": "Upload an adapter, a model or data to the hub, with a card.",
     "fonts": "List the fonts that can be drawn with.",
     "doctor": "Say what this machine can run, and what is missing.",
     "pretrain": "Make the embedded tiny model again, from nothing.",

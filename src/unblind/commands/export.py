@@ -4,30 +4,33 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unblind.flags import Machine
+
 
 def export(
     *,
     adapter: Path,
     out: Path,
     model: str | None = None,
-    revision: str | None = None,
     dtype: str = "auto",
-    device: str = "auto",
+    device: Machine[str] = "auto",
+    revision: Machine[str | None] = None,
     samples: int = 16,
 ) -> None:
     """Merge an adapter into its base: a checkpoint that plain transformers, and so the common servers, load.
 
     It is saved, loaded again, and has to answer drawn samples as base and adapter do; else nothing is left.
-    Example: unblind export --adapter run --out merged
+
+    Example: `unblind export --adapter run --out merged`
 
     Args:
         adapter: a run folder of `unblind train`, or an adapter's folder.
         out: a new or empty folder for the checkpoint.
         model: the adapter's base: `tiny`, a folder with a checkpoint, or the id of a model on the hub; by
             default what the run names.
-        revision: of the base on the hub.
         dtype: to save in: auto (the base's own), float32, bfloat16 or float16.
         device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight.
+        revision: of the base on the hub.
         samples: drawn, to check it with.
     """
     from unblind.export import export as run
