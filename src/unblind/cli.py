@@ -16,7 +16,7 @@ from unblind.flags import HelpFormatter, show_default
 from unblind.processes import check_launch, first_to_fail, leave
 from unblind.stopping import Stopped, on_sigterm
 
-HELP = """Cure a vision-language model of a known blindness: which letter of a word is circled?
+HELP = """Cure a vision-language model's blindness: which letter of a word is circled?
 
 See it happen on this machine, in minutes: `unblind quickstart`
 """
