@@ -15,10 +15,11 @@ def export(
     device: str = "auto",
     samples: int = 16,
 ) -> None:
-    """Merge an adapter into its base: a checkpoint that plain transformers, and so the common servers, load.
+    """Merge an adapter into its base: a checkpoint for plain transformers and the common servers.
 
     It is saved, loaded again, and has to answer drawn samples as base and adapter do; else nothing is left.
-    Example: unblind export --adapter run --out merged
+
+    Example: `unblind export --adapter run --out merged`
 
     Args:
         adapter: a run folder of `unblind train`, or an adapter's folder.

@@ -20,7 +20,8 @@ def push(
     """Upload an adapter, a merged model or a dataset to the Hugging Face Hub, with a card.
 
     It needs `hf auth login`, or HF_TOKEN, with a token that may write.
-    Example: unblind push run USER/NAME --results after --dataset USER/circles --private
+
+    Example: `unblind push run USER/NAME --results after --dataset USER/circles --private`
 
     Args:
         folder: of `unblind train`, `export` or `generate`; it is recognised by what it holds.
