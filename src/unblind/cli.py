@@ -22,17 +22,17 @@ See it happen on this machine, in minutes: `unblind quickstart`
 """
 
 COMMANDS = {
-    "quickstart": "All of it on a CPU, in minutes: draw, train, measure, report.",
+    "quickstart": "All of it on a CPU: draw, measure, fine-tune, measure, report.",
     "generate": "Make a dataset: words with one letter circled.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
     "evaluate": "Measure how often a model names the right letter.",
-    "score": "Score saved predictions again, under any rule.",
+    "score": "Score saved predictions again by any rule, without the model.",
     "compare": "Compare two models on the same samples, pair by pair.",
     "predict": "Name the circled letter in images.",
     "report": "Make an HTML report of finished runs.",
-    "demo": "Try the blind and the cured model in the browser.",
-    "export": "Merge an adapter into a checkpoint that transformers loads.",
-    "push": "Upload an adapter, a model or data to the hub, with a card.",
+    "demo": "Try it in the browser: type a word, circle a letter.",
+    "export": "Merge an adapter into its base, for plain transformers.",
+    "push": "Upload an adapter, a merged model or a dataset to the hub.",
     "fonts": "List the fonts that can be drawn with.",
     "doctor": "Say what this machine can run, and what is missing.",
     "pretrain": "Make the embedded tiny model again, from nothing.",
@@ -52,6 +52,7 @@ app = App(
 )
 for _name, _help in COMMANDS.items():
     app.command(f"unblind.commands.{_name}:{_name}", name=_name, help=_help, sort_key=len(list(app)))
+app["--version"].show = False  # it works, but the list has to fit a screen
 
 
 def main(tokens: Sequence[str] | None = None) -> NoReturn:

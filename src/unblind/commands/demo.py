@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from unblind.flags import Machine
+
 
 def demo(
     *,
@@ -13,13 +15,13 @@ def demo(
     prompt: str = "circled",
     host: str = "127.0.0.1",
     port: int = 7860,
-    device: str = "auto",
-    dtype: str = "auto",
-    revision: str | None = None,
+    device: Machine[str] = "auto",
+    dtype: Machine[str] = "auto",
+    revision: Machine[str | None] = None,
 ) -> None:
     """Open a web page to try it on: type a word, circle a letter, and compare the blind and the cured model.
 
-    Example: unblind demo --adapter unblind-quickstart/train
+    Example: `unblind demo --adapter unblind-quickstart/train`
 
     Args:
         adapter: an adapter's folder, or a run folder of `unblind train`; without one there is no cured model.

@@ -17,7 +17,7 @@ def export(
     revision: Machine[str | None] = None,
     samples: int = 16,
 ) -> None:
-    """Merge an adapter into its base: a checkpoint that plain transformers, and so the common servers, load.
+    """Merge an adapter into its base: a checkpoint for plain transformers and the common servers.
 
     It is saved, loaded again, and has to answer drawn samples as base and adapter do; else nothing is left.
 
