@@ -105,7 +105,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         )
     try:
         address = f"http://127.0.0.1:{port}"
-        until = time.monotonic() + 120
+        until = time.monotonic() + 200
         while not _answers(address + "/health"):
             assert process.poll() is None and time.monotonic() < until, log_file.read_text()
             time.sleep(0.2)
