@@ -10,6 +10,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,13 @@ def png(width: int, height: int, data: bytes = b"", depth: int = 8, kind: int = 
 
 def _zeros(count: int) -> bytes:
     """So many zero bytes, compressed without ever being whole in memory."""
-    packer = zlib.compressobj(9)
+    packer = zlib.compressobj(1)
     block = bytes(2**20)
     parts = [packer.compress(block) for _ in range(count // 2**20)]
     return b"".join([*parts, packer.compress(bytes(count % 2**20)), packer.flush()])
 
 
+@cache
 def images() -> dict[str, tuple[str, bytes]]:
     """Name -> file name and content."""
     red = Image.new("RGB", (64, 48), "red")
@@ -132,10 +134,12 @@ def image_files(folder: Path) -> Corpus:
 
 
 def image_datasets(folder: Path) -> Corpus:
-    """Each image in a row of a Parquet file, between good ones."""
+    """Each image but the largest, which takes seconds, in a row of a Parquet file, between good ones."""
     good = packed(Image.new("RGB", (64, 48), "blue"))
     made = {}
     for number, (name, (_, content)) in enumerate(images().items()):
+        if name == "49 megapixels":
+            continue
         path = folder / f"{number}.parquet"
         rows = [good, content, good]
         write(path, image=[{"bytes": row, "path": None} for row in rows])

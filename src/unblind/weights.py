@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+from typing import Any
 
 import torch
 from torch import nn
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
 from unblind.recipe import Quantization
-
-if TYPE_CHECKING:
-    from hashlib import blake2b
 
 # Bits a weight: NF4 has a float32 scale for 64 weights, or 8 bits for it and a float32 for 256 of these
 # (Dettmers et al. 2023, QLoRA, section 3); int8 a float32 for a row, which is next to nothing.
@@ -54,7 +52,7 @@ def weight_bytes(
     return int(total), largest
 
 
-def hash_weights(key: blake2b, module: nn.Module) -> None:
+def hash_weights(key: hashlib.blake2b, module: nn.Module) -> None:
     """Feed names, types, shapes and bytes of a module's parameters and buffers into a hash."""
     for name, value in sorted(module.state_dict().items()):
         key.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

@@ -60,7 +60,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def asked(base: Path) -> dict[str, Callable[[object, Path], list[object]]]:
     """The commands that read a dataset: their arguments for a dataset and an output folder."""
     model = ["--model", base, "--device", "cpu", "--dtype", "float32"]
-    steps = ["--max-steps", 2, "--batch-size", 3, "--accumulation", 1, "--rank", 2]
+    steps = ["--max-steps", 1, "--batch-size", 3, "--accumulation", 1, "--rank", 2]
     return {
         "evaluate": lambda data, out: ["evaluate", "--data", data, "--out", out, *model, "--no-free"],
         "train": lambda data, out: ["train", "--data", data, "--out", out, *model, *steps],

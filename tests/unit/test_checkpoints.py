@@ -37,7 +37,7 @@ def test_only_a_sealed_checkpoint_counts(tmp_path: Path) -> None:
 
 
 def cut(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-1])
+    path.write_bytes(path.read_bytes()[:-2])
 
 
 def flip(path: Path) -> None:
