@@ -26,6 +26,9 @@ element.addEventListener("click", (event) => {
 """
 
 
+Shown = tuple[Any, str, int, str, str]  # the picture, a notice, the circled index, answers, looks
+
+
 @dataclass(frozen=True)
 class Demo:
     """What the page's events do, with the models and fonts they need."""
@@ -34,13 +37,15 @@ class Demo:
     fonts: dict[str, Font]  # by family
     turns: dict[str | None, int] = field(default_factory=dict)  # by page: how often it has asked
 
-    def draw(
-        self, event: gr.EventData, request: gr.Request, index: int, *wishes: Any
-    ) -> tuple[str | Any, str, int, str, str]:
+    def circle(self, event: gr.EventData, request: gr.Request, *wishes: Any) -> Shown:
+        """Circle the letter that was clicked on, as `draw` does."""
+        return self.draw(request, event.letter, *wishes)
+
+    def draw(self, request: gr.Request, index: int, *wishes: Any) -> Shown:
         """Draw the word and ask about it: the picture, a notice, the circled index, answers and looks."""
         self._new_turn(request)
         try:
-            drawing = self._drawing(getattr(event, "letter", index), *wishes)
+            drawing = self._drawing(index, *wishes)
             pixels, boxes = drawing.shown()
             picture = drawing.asked(self.models.image_size)
             said, looks = self._ask(picture, drawing.word[drawing.index], request)
@@ -207,7 +212,7 @@ def build(demo: Demo) -> gr.Blocks:
         }
         asked = gr.on([page.load, *touched], demo.draw, [index, *wishes], shown, **newest)
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        asked = canvas.click(demo.draw, [index, *wishes], shown, **newest | {"trigger_mode": "multiple"})
+        asked = canvas.click(demo.circle, wishes, shown, **newest | {"trigger_mode": "multiple"})
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
         chosen = other.click(demo.another, None, [word, index, family], **newest)
         asked = chosen.then(demo.draw, [index, *wishes], shown, **newest)
