@@ -198,11 +198,11 @@ def build(demo: Demo) -> gr.Blocks:
         wishes = [word, family, share, line_width, colour]
         shown = [canvas, notice, index, answers, looks]
         touched = [
-            word.input,
-            family.input,
-            share.input,
-            line_width.input,
-            colour.input,
+            word.change,  # `input` would miss what is pasted or dictated
+            family.change,
+            share.change,
+            line_width.change,
+            colour.change,
             drawing.select,
         ]
         newest: dict[str, Any] = {
@@ -214,9 +214,7 @@ def build(demo: Demo) -> gr.Blocks:
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
         asked = canvas.click(demo.circle, wishes, shown, **newest | {"trigger_mode": "multiple"})
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        chosen = other.click(demo.another, None, [word, index, family], **newest)
-        asked = chosen.then(demo.draw, [index, *wishes], shown, **newest)
-        asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
+        other.click(demo.another, None, [word, index, family], **newest)  # and these have changed
         raw: dict[str, Any] = newest | {"preprocess": False}  # Gradio's own reading fails without a word
         gr.on([file.change, own.select], demo.read, file, [file_notice, answers, looks], **raw)
         look.click(demo.look_at_file, file, looks, **raw)

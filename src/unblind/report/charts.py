@@ -98,7 +98,7 @@ def overall(
 def _thin_bar(axes: Axes, y: float, label: str, accuracy: Interval) -> None:
     axes.barh(y, accuracy["value"], height=0.3, color=_COLOUR["rule"])
     axes.plot([accuracy["low"], accuracy["high"]], [y, y], color=_COLOUR["ink"], linewidth=1.2)
-    look = {"fontsize": 9, "va": "center_baseline", "color": _COLOUR["ink"]}
+    look: dict[str, Any] = {"fontsize": 9, "va": "center_baseline", "color": _COLOUR["ink"]}
     axes.text(0.012, y, printable(label, 30), **look)
     axes.text(accuracy["high"] + 0.025, y, percent(accuracy["value"]), **look)
 
