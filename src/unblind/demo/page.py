@@ -26,6 +26,9 @@ element.addEventListener("click", (event) => {
 """
 
 
+Shown = tuple[Any, str, int, str, str]  # the picture, a notice, the circled index, answers, looks
+
+
 @dataclass(frozen=True)
 class Demo:
     """What the page's events do, with the models and fonts they need."""
@@ -34,13 +37,15 @@ class Demo:
     fonts: dict[str, Font]  # by family
     turns: dict[str | None, int] = field(default_factory=dict)  # by page: how often it has asked
 
-    def draw(
-        self, event: gr.EventData, request: gr.Request, index: int, *wishes: Any
-    ) -> tuple[str | Any, str, int, str, str]:
+    def circle(self, event: gr.EventData, request: gr.Request, *wishes: Any) -> Shown:
+        """Circle the letter that was clicked on, as `draw` does."""
+        return self.draw(request, event.letter, *wishes)
+
+    def draw(self, request: gr.Request, index: int, *wishes: Any) -> Shown:
         """Draw the word and ask about it: the picture, a notice, the circled index, answers and looks."""
         self._new_turn(request)
         try:
-            drawing = self._drawing(getattr(event, "letter", index), *wishes)
+            drawing = self._drawing(index, *wishes)
             pixels, boxes = drawing.shown()
             picture = drawing.asked(self.models.image_size)
             said, looks = self._ask(picture, drawing.word[drawing.index], request)
@@ -193,11 +198,11 @@ def build(demo: Demo) -> gr.Blocks:
         wishes = [word, family, share, line_width, colour]
         shown = [canvas, notice, index, answers, looks]
         touched = [
-            word.input,
-            family.input,
-            share.input,
-            line_width.input,
-            colour.input,
+            word.change,  # `input` would miss what is pasted or dictated
+            family.change,
+            share.change,
+            line_width.change,
+            colour.change,
             drawing.select,
         ]
         newest: dict[str, Any] = {
@@ -207,11 +212,9 @@ def build(demo: Demo) -> gr.Blocks:
         }
         asked = gr.on([page.load, *touched], demo.draw, [index, *wishes], shown, **newest)
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        asked = canvas.click(demo.draw, [index, *wishes], shown, **newest | {"trigger_mode": "multiple"})
+        asked = canvas.click(demo.circle, wishes, shown, **newest | {"trigger_mode": "multiple"})
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        chosen = other.click(demo.another, None, [word, index, family], **newest)
-        asked = chosen.then(demo.draw, [index, *wishes], shown, **newest)
-        asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
+        other.click(demo.another, None, [word, index, family], **newest)  # and these have changed
         raw: dict[str, Any] = newest | {"preprocess": False}  # Gradio's own reading fails without a word
         gr.on([file.change, own.select], demo.read, file, [file_notice, answers, looks], **raw)
         look.click(demo.look_at_file, file, looks, **raw)

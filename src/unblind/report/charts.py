@@ -98,7 +98,7 @@ def overall(
 def _thin_bar(axes: Axes, y: float, label: str, accuracy: Interval) -> None:
     axes.barh(y, accuracy["value"], height=0.3, color=_COLOUR["rule"])
     axes.plot([accuracy["low"], accuracy["high"]], [y, y], color=_COLOUR["ink"], linewidth=1.2)
-    look = {"fontsize": 9, "va": "center_baseline", "color": _COLOUR["ink"]}
+    look: dict[str, Any] = {"fontsize": 9, "va": "center_baseline", "color": _COLOUR["ink"]}
     axes.text(0.012, y, printable(label, 30), **look)
     axes.text(accuracy["high"] + 0.025, y, percent(accuracy["value"]), **look)
 
@@ -235,7 +235,9 @@ def confusion_matrix(pairs: Mapping[tuple[str, str], int]) -> Figure:
     letters = sorted(
         {letter for pair in pairs for letter in pair}, key=lambda letter: (letter.lower(), letter)
     )
-    size, cell = len(letters), (WIDTH - 60) / len(letters)
+    size = len(letters)
+    space = max(size, 10)  # cells, so that a few letters are no giants
+    cell = (WIDTH - 60) / space
     figure, axes = _figure(WIDTH, left=40, right=20, top=20, bottom=40)
     axes.plot([0, size], [0, size], color=_COLOUR["rule"], linewidth=1)
     most = max(pairs.values())
@@ -254,7 +256,7 @@ def confusion_matrix(pairs: Mapping[tuple[str, str], int]) -> Figure:
             )
     names, centres = [printable(letter, 3) for letter in letters], [i + 0.5 for i in range(size)]
     axes.set(
-        xlim=(0, size), ylim=(size, 0), xticks=centres, yticks=centres, xticklabels=names, yticklabels=names
+        xlim=(0, space), ylim=(space, 0), xticks=centres, yticks=centres, xticklabels=names, yticklabels=names
     )
     axes.tick_params(labelsize=max(4.5, min(10.0, cell * 0.85)))
     axes.set_xlabel("answered", color=_COLOUR["muted"])
