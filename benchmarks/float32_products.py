@@ -12,6 +12,7 @@ from torch.utils._pytree import tree_map
 
 aten = torch.ops.aten
 BLOCK = 16_384  # rows and columns that are float32 at once: 150 MB of the head, not all its 2.4 GB
+FEW = 4  # rows of a product that is bound by reading its matrix: a copy of that in float32 costs more
 SMALL = {  # whole in float32 for a moment
     aten.bmm.default,
     aten.convolution.default,
@@ -27,7 +28,7 @@ class Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first = args[0] if args else None
         if not isinstance(first, Tensor) or first.dtype != torch.bfloat16:
             return function(*args, **(kwargs or {}))
-        if function is aten.mm.default:
+        if function is aten.mm.default and len(first) > FEW:
             return product(*args)
         if function is aten.addmm.default:
             return product(*args[1:]).add_(args[0])

@@ -186,7 +186,8 @@ def test_doctor_names_the_recipe_that_fits(
 
 def test_doctor_reckons_a_model(unblind: Run) -> None:
     done = unblind("doctor", "--model", "tiny")
-    rows = [line.split() for line in done.out.splitlines() if line.startswith(("train, tiny", "evaluate"))]
+    lines = [line.strip() for line in done.out.splitlines()]
+    rows = [line.split() for line in lines if line.startswith(("train, tiny", "evaluate"))]
     assert len(rows) == 4
     for row in rows:
         *parts, total = (float(number) for number in row[-6:])

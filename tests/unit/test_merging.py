@@ -50,7 +50,7 @@ def test_saved_then_loaded_by_plain_peft_then_merged_gives_the_same_answers(
     out = run(base, tmp_path / "run")
     ours = shares(load(str(base), adapter=out, device="cpu", dtype="float32").model)
     theirs = PeftModel.from_pretrained(small_model.model(), out / "adapter").eval()
-    assert torch.equal(shares(theirs), ours)
+    torch.testing.assert_close(shares(theirs), ours, rtol=0, atol=1e-6)  # `load` has its own attention
     merged, difference = merge_adapter(str(base), out, ROWS, device="cpu")
     merged.model.save_pretrained(tmp_path / "merged")
     again = type(merged.model).from_pretrained(tmp_path / "merged").eval()
