@@ -17,8 +17,7 @@ ROWS = 8
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (evaluation, parts):
-        monkeypatch.setattr(module, "ROWS", ROWS)
+    monkeypatch.setattr(parts, "ROWS", ROWS)
 
 
 class Asked:
