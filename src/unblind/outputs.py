@@ -54,17 +54,24 @@ def atomic(path: Path) -> Iterator[Path]:
     Raises:
         OutputError: it cannot be written there.
     """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    temporary, older = _temporary(path), _temporary(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
             _flush(temporary)
+            if temporary.is_dir() and path.is_dir():  # no system renames a folder onto another
+                path.rename(older)
             temporary.replace(path)
         finally:
             _remove(temporary)
+            _remove(older)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
 
 
 def _flush(path: Path) -> None:

@@ -233,6 +233,8 @@ def load_recipe(
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """A YAML file of `key: value`. Raises RecipeError if it is none."""
+    if not path.is_file():  # nor a pipe or a device, which would be read forever
+        raise RecipeError(f"{path}: no such file; name a recipe, lines of `key: value`")
     try:
         with path.open(encoding="utf-8") as file:
             found = yaml.safe_load(file.read(_MAX_CHARACTERS))
@@ -255,7 +257,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
 def _find(recipe: str | Path) -> Path:
     bundled = {path.stem: path for path in (Path(__file__).parent / "recipes").glob("*.yaml")}
     path = Path(recipe)
-    if path.is_file() or path.is_dir():  # no pipe or device, which would be read forever
+    if path.exists():
         return path
     if str(recipe) in bundled:
         return bundled[str(recipe)]

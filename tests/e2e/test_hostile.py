@@ -152,19 +152,25 @@ def test_a_word_of_10000_letters_does_not_fit(guarded: Run, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("command", ["train", "pretrain"])
+@pytest.mark.parametrize("command", ["train", "pretrain", "stream"])
 def test_recipes(guarded: Run, tmp_path: Path, subtests: pytest.Subtests, command: str) -> None:
     for name, path in hostile.each(hostile.recipes, tmp_path).items():
         with subtests.test(name):
-            data = ["--data", tmp_path / "nothing"] if command == "train" else []
-            done = guarded(command, "--recipe", path, "--out", tmp_path / "out", *data)
+            line = {
+                "train": ["train", "--recipe", path, "--data", tmp_path / "nothing"],
+                "pretrain": ["pretrain", "--recipe", path],
+                "stream": ["train", "--data", f"stream:{path}", "--max-steps", 1],
+            }[command]
+            if command == "stream" and path.suffix != ".yaml":
+                continue  # its options are the name itself
+            done = guarded(*line, "--out", tmp_path / "out")
             assert_refused(done)
             assert str(path) in done.err or done.err.split()[1] in hostile.RECIPES[name]
             assert not (tmp_path / "out").exists()
     assert not (tmp_path / "recipes" / "ran").exists()
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
 def test_adapters(
     guarded: Run, asked: dict, base: Path, tmp_path: Path, subtests: pytest.Subtests, command: str
 ) -> None:
@@ -176,11 +182,14 @@ def test_adapters(
     lines = {
         "predict": lambda _: ["predict", image, "--model", base],
         "evaluate": lambda out: asked["evaluate"](tmp_path / "data.parquet", tmp_path / out),
+        "export": lambda out: ["export", "--model", base, "--out", tmp_path / out, "--samples", 2],
     }
-    assert guarded(*lines[command]("good one"), "--adapter", good).code == 0
+    done = guarded(*lines[command]("good one"), "--adapter", good)
+    assert done.code == 0, done.err
     for name, path in hostile.each(hostile.adapters, tmp_path, good, other).items():
         with subtests.test(name):
             assert_refused(guarded(*lines[command](name), "--adapter", path), str(path))
+            assert not list((tmp_path / name).glob("*.json")) or command == "evaluate"
     assert not (tmp_path / "adapters" / hostile.SECRET_FILE).exists()
 
 

@@ -58,6 +58,14 @@ def test_a_folder_appears_whole(tmp_path: Path):
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["folder"]
 
 
+def test_a_folder_takes_the_place_of_an_older_one(tmp_path: Path):
+    for text in ("old", "new"):
+        with atomic(tmp_path / "folder") as temporary:
+            temporary.mkdir()
+            (temporary / text).write_text(text)
+    assert [p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*")] == ["folder", "folder/new"]
+
+
 def test_written_files_are_as_readable_as_any(tmp_path: Path):
     write_json(tmp_path / "a.json", {"ü": 1})
     (tmp_path / "plain").write_text("")
