@@ -22,7 +22,8 @@ def main(out: Path) -> None:
     from ray.cluster_utils import Cluster
 
     patient = {"health_check_failure_threshold": 60}  # a busy machine is not taken for a dead one
-    cluster = Cluster(head_node_args={**NODE, **LEAN, "_system_config": patient})
+    head = {**NODE, **LEAN, "_system_config": patient}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     doomed = cluster.add_node(**NODE)
     cluster.wait_for_nodes()
     ray.init(address=cluster.address, log_to_driver=False)
