@@ -163,6 +163,16 @@ def test_font_colour_and_line_change_the_picture(url: str, open_page: Open) -> N
     expect(picture).not_to_have_attribute("src", before or "")
 
 
+def test_another_word(url: str, open_page: Open) -> None:
+    page = open_page(url)
+    both_answered(page)
+    page.get_by_role("button", name="Another").click()
+    expect(page.locator(".canvas img")).not_to_have_attribute("alt", re.compile("^Acknowledgement"))
+    word = page.get_by_label("Word").input_value()
+    expect(page.locator(".canvas button")).to_have_count(len(word))
+    both_answered(page)
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
