@@ -62,7 +62,7 @@ def serving(log: Path, *arguments: object, **environment: str) -> Iterator[str]:
             assert "Traceback" not in log.read_text()
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(20)
+            process.wait(90)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_type_a_word_and_click_a_letter(url: str, open_page: Open, keep: Keep) -
     expect(page.locator(".look figcaption").last).to_contain_text("Without the ring:")
     expect(page.locator(".look.cured rect")).to_have_count(7)
     expect(page.locator(".look.cured ellipse")).to_have_count(1)
-    assert "Where they look" in page.inner_text("#looks")
+    expect(page.get_by_role("heading", name="Where they look")).to_be_visible()
     keep(page, "demo")
 
 
@@ -161,6 +161,16 @@ def test_font_colour_and_line_change_the_picture(url: str, open_page: Open) -> N
     page.locator("#size input[type=number]").fill("40")
     page.locator("#size input[type=number]").blur()
     expect(picture).not_to_have_attribute("src", before or "")
+
+
+def test_another_word(url: str, open_page: Open) -> None:
+    page = open_page(url)
+    both_answered(page)
+    page.get_by_role("button", name="Another").click()
+    expect(page.locator(".canvas img")).not_to_have_attribute("alt", re.compile("^Acknowledgement"))
+    word = page.get_by_label("Word").input_value()
+    expect(page.locator(".canvas button")).to_have_count(len(word))
+    both_answered(page)
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ class Models:
     def _as(self, name: str) -> AbstractContextManager[None]:
         model = self.loaded.model
         if name == "blind" and isinstance(model, PeftModel):
-            return model.disable_adapter()  # type: ignore[no-any-return]
+            return model.disable_adapter()
         return nullcontext()
 
 

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -25,7 +26,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters["percent"] = lambda share: f"{share:.0%}".replace("%", "\u202f%")
-_cards = _environment.get_template("demo.html.j2").module
+_cards: Any = _environment.get_template("demo.html.j2").module  # the macros of the template
 
 
 def head(model: str, adapter: str | None) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
 from unblind.demo import cards
 from unblind.demo.ask import Models
@@ -85,7 +86,7 @@ class Demo:
 
     def another(self) -> tuple[str, int, str]:
         """A held-out word, one of its letters, and a held-out family."""
-        word = random.choice(load_words(max_length=12).words("test"))
+        word = load_words(max_length=12).sample(np.random.default_rng(), "test")
         held_out = [family for family in self.fonts if split_of_family(family) == "test"]
         return word, random.randrange(len(word)), random.choice(held_out or list(self.fonts))
 
