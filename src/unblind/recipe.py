@@ -168,7 +168,7 @@ class PretrainOptions:
 
     see_steps: int = 2000
     read_steps: int = 1200
-    polish_steps: int = 4700
+    polish_steps: int = 6200
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
