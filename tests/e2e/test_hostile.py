@@ -161,8 +161,8 @@ def test_recipes(guarded: Run, tmp_path: Path, subtests: pytest.Subtests, comman
                 "pretrain": ["pretrain", "--recipe", path],
                 "stream": ["train", "--data", f"stream:{path}", "--max-steps", 1],
             }[command]
-            if command == "stream" and path.suffix != ".yaml":
-                continue  # its options are the name itself
+            if command == "stream" and (path.suffix != ".yaml" or name == "too large a seed"):
+                continue  # a name alone is read as options, and `generate` takes such a seed
             done = guarded(*line, "--out", tmp_path / "out")
             assert_refused(done)
             assert str(path) in done.err or done.err.split()[1] in hostile.RECIPES[name]
