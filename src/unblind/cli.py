@@ -73,7 +73,8 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
             raise
         _fail(f"{error.filename or 'the disk'}: {error.strerror}; free space, or name another place (--out)")
     except Stopped as stopped:
-        print(f"unblind: {stopped.message}", file=sys.stderr)
+        if first_to_fail():
+            print(f"unblind: {stopped.message}", file=sys.stderr, flush=True)
         raise
     except KeyboardInterrupt:
         sys.exit(130)
