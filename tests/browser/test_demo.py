@@ -204,6 +204,7 @@ def test_upload_a_picture(url: str, open_page: Open, keep: Keep) -> None:
     both_answered(page)
     upload(page, "photo.png", png(photo()))
     expect(page.locator(".verdict")).to_have_count(0)  # nobody knows what is right
+    expect(page.get_by_label("Font")).to_be_hidden()
     both_answered(page)
     page.get_by_role("button", name="Where do they look?").click()
     expect(page.locator(".look.cured rect").nth(6)).to_be_attached()

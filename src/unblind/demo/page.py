@@ -153,7 +153,7 @@ def build(demo: Demo) -> gr.Blocks:
                         word = gr.Textbox(WORD, label="Word", max_length=60, scale=1, min_width=150)
                         other = gr.Button("Another", scale=0, min_width=100)
                     notice = gr.HTML()
-                with gr.Tab("Your own picture") as own:
+                with gr.Tab("Your own picture", elem_id="own") as own:
                     file = gr.Image(
                         type="filepath",
                         sources=["upload", "clipboard"],
@@ -167,7 +167,7 @@ def build(demo: Demo) -> gr.Blocks:
             with gr.Column(scale=6, min_width=280):
                 answers = gr.HTML(cards.nothing(demo.models.names))
                 looks = gr.HTML()
-            with gr.Column(elem_classes="wishes", min_width=280) as toolbar:
+            with gr.Column(elem_classes="wishes", min_width=280):
                 family = gr.Dropdown(
                     _labels(list(demo.fonts)),
                     value=FONT if FONT in demo.fonts else next(iter(demo.fonts)),
@@ -204,14 +204,14 @@ def build(demo: Demo) -> gr.Blocks:
             share.change,
             line_width.change,
             colour.change,
-            drawing.select,
+            drawing.select,  # which happens as the page opens, too
         ]
         newest: dict[str, Any] = {
             "show_progress": "hidden",
             "trigger_mode": "always_last",
             "api_visibility": "private",
         }
-        asked = gr.on([page.load, *touched], demo.draw, [index, *wishes], shown, **newest)
+        asked = gr.on(touched, demo.draw, [index, *wishes], shown, **newest)
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
         asked = canvas.click(demo.circle, wishes, shown, **newest | {"trigger_mode": "multiple"})
         asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
@@ -220,6 +220,4 @@ def build(demo: Demo) -> gr.Blocks:
         gr.on([file.change, own.select], demo.read, file, [file_notice, answers, looks], **raw)
         look.click(demo.look_at_file, file, looks, **raw)
         page.unload(demo.close)
-        for tab, here in ((drawing, True), (own, False)):
-            tab.select(lambda here=here: gr.Row(visible=here), None, toolbar, api_visibility="private")
     return page
