@@ -142,7 +142,7 @@ def _labels(families: Sequence[str]) -> list[tuple[str, str]]:
 def build(demo: Demo) -> gr.Blocks:
     """The page."""
     loaded = demo.models.loaded
-    with gr.Blocks(title="Unblind demo", analytics_enabled=False, delete_cache=(600, 3600)) as page:
+    with gr.Blocks(title="Unblind demo", analytics_enabled=False, delete_cache=(600, 3000)) as page:
         gr.HTML(cards.head(loaded.name, loaded.adapter))
         index = gr.State(INDEX)
         with gr.Row(elem_classes="bench"):
