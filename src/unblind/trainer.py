@@ -188,7 +188,7 @@ def _in_any_process(told: bool) -> bool:
     processes = PartialState()
     if processes.num_processes == 1:
         return told
-    return bool(reduce(torch.tensor(int(told), device=processes.device)) > 0)
+    return bool(reduce(torch.tensor(float(told), device=processes.device)) > 0)
 
 
 class _Lines(TrainerCallback):
