@@ -11,8 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map
 
 aten = torch.ops.aten
-BLOCK = 16_384  # rows and columns that are float32 at once: 150 MB of the head, not all its 2.4 GB
-FEW = 4  # rows of a product that is bound by reading its matrix: a copy of that in float32 costs more
+BLOCK = 1_024  # rows and columns that are float32 at once: 4 MB, which the cache holds
 SMALL = {  # whole in float32 for a moment
     aten.bmm.default,
     aten.convolution.default,
@@ -28,7 +27,7 @@ class Float32Products(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first = args[0] if args else None
         if not isinstance(first, Tensor) or first.dtype != torch.bfloat16:
             return function(*args, **(kwargs or {}))
-        if function is aten.mm.default and len(first) > FEW:
+        if function is aten.mm.default:
             return product(*args)
         if function is aten.addmm.default:
             return product(*args[1:]).add_(args[0])
