@@ -118,7 +118,7 @@ def test_a_run_remembers_what_its_stream_was(tmp_path: Path) -> None:
         ("stream:words", "'words' is no option; write NAME=VALUE"),
         ("stream:seed=x", "seed"),
         ("stream:train=5,layout=parquet", "layout, train says nothing of a stream"),
-        ("stream:none.yaml", "none.yaml cannot be read"),
+        ("stream:none.yaml", "none.yaml: no such file"),
     ],
 )
 def test_a_wrong_stream_is_explained(source: str, message: str) -> None:
