@@ -23,7 +23,7 @@ HERE = re.compile(r"(http://127\.0\.0\.1[:/]|data:|blob:|file:)")
 Open = Callable[..., Page]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other tests'
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium to look at pages with: apt-get install chromium")
