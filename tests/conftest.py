@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker and what it starts; set before torch comes
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 from unblind.fonts import FontLibrary, find_fonts

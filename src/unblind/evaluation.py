@@ -234,7 +234,7 @@ def _answer(
     logits = outputs.logits[:, -1].float()
     texts: Sequence[str | None] = [None] * len(logits)
     if free:
-        tokens = _decode(loaded, batch, logits, outputs.past_key_values, limit)
+        tokens = _decode(loaded, batch, logits, outputs.cache, limit)
         decoded = loaded.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
         texts = [text.strip() for text in decoded]
     if not letters:
@@ -280,7 +280,7 @@ def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: 
             open_rows, attention, last = open_rows[going], attention[going], last[going]
         attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
         outputs = loaded.model(
-            input_ids=last[:, None], attention_mask=attention, past_key_values=cache, use_cache=True
+            input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True
         )
         last = outputs.logits[:, -1].argmax(-1)
     return tokens
