@@ -29,7 +29,8 @@ from unblind.dataset import read
 from unblind.evaluation import batches, evaluate
 from unblind.generation import GenerateOptions, generate
 from unblind.images import decode_image
-from unblind.model import TINY, Loaded, load
+from unblind.model import Loaded, load
+from unblind.tiny import TINY
 
 BATCH = 32
 SINGLES = 32  # at most so many are asked one by one

@@ -26,8 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from unblind.dataset import read
 from unblind.generation import GenerateOptions, generate
 from unblind.images import decode_image
-from unblind.model import TINY, load
+from unblind.model import load
 from unblind.recipe import TrainOptions, load_recipe
+from unblind.tiny import TINY
 from unblind.training import fit
 
 RECIPE = load_recipe("tiny")

@@ -279,9 +279,7 @@ def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: 
             cache.batch_select_indices(going)
             open_rows, attention, last = open_rows[going], attention[going], last[going]
         attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
-        outputs = loaded.model(
-            input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True
-        )
+        outputs = loaded.model(input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True)
         last = outputs.logits[:, -1].argmax(-1)
     return tokens
 

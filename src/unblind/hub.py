@@ -22,6 +22,7 @@ from unblind.model_card import model_card
 from unblind.origin import Origin, adapter_folder, is_local, read_origin
 from unblind.results import eval_results, found_results, read_results
 from unblind.sources import find
+from unblind.tiny import EMBEDDED
 from unblind.versions import versions
 
 Kind = Literal["adapter", "model", "dataset"]
@@ -207,6 +208,6 @@ def _files(folder: Path) -> dict[str, Path | bytes]:
 
 def _adapter_config(path: Path, origin: Origin) -> bytes:
     """Its text; the base's path on this machine would mean nothing elsewhere."""
-    local = origin.base == "tiny" or is_local(origin.base, path.parent)
+    local = origin.base in EMBEDDED or is_local(origin.base, path.parent)
     config = read_json(path) | {"base_model_name_or_path": None if local else origin.base}
     return json.dumps(config, indent=2).encode()

@@ -25,6 +25,7 @@ from unblind.architectures import known_config
 from unblind.features import Ready
 from unblind.model import configuration
 from unblind.recipe import Quantization, TrainOptions, load_recipe
+from unblind.tiny import EMBEDDED
 from unblind.weights import on_meta, weight_bytes
 
 RECIPES = ("paligemma2-3b-lora", "paligemma2-3b-qlora", "seed-notebook")
@@ -127,7 +128,7 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
     Raises ModelError as `unblind.model.load` does; official checkpoints are known without the hub.
     """
     config = known_config(name) or configuration(name, revision)
-    for recipe in ("tiny",) if name == "tiny" else RECIPES:
+    for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
         told = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
         for batch in (told.batch_size, 1):
             one = replace(told, batch_size=batch)

@@ -35,9 +35,9 @@ from unblind.files import read_json
 from unblind.memory import free_memory
 from unblind.processes import shared, world
 from unblind.recipe import Quantization
+from unblind.tiny import EMBEDDED
 from unblind.weights import on_meta, weight_bytes
 
-TINY = Path(__file__).parent / "tiny" / "checkpoint"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Full names: transformers 5.23 spares a module whose name begins, up to a dot, or ends with one of these.
 HEAD = ["lm_head"]  # tied to the embeddings, and never quantized
@@ -74,7 +74,7 @@ def load(
     """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
 
     Args:
-        name: "tiny", a folder with a checkpoint, or an id on the Hugging Face hub.
+        name: "tiny", "tiny-unmarked", a folder with a checkpoint, or an id on the Hugging Face hub.
         adapter: a folder that peft saved, or a run folder of `unblind train`.
         device: "auto", "cpu", "cuda" or "mps".
         dtype: "auto", "float32", "bfloat16" or "float16"; `auto` takes bfloat16 where the hardware has it.
@@ -89,10 +89,10 @@ def load(
     """
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
-    source = str(TINY) if name == "tiny" else name
+    source = str(EMBEDDED.get(name, name))
     if Path(source).is_dir():
         _check_files(Path(source))
-    elif name == "tiny" or Path(source).exists() or source.startswith((".", "/", "~")):
+    elif name in EMBEDDED or Path(source).exists() or source.startswith((".", "/", "~")):
         raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
     config = configuration(name, revision)
     if quantization is None:
@@ -112,7 +112,7 @@ def load(
 
 def configuration(name: str, revision: str | None = None) -> PaliGemmaConfig:
     """The shape of a model by its name, as `load` takes it. Raises ModelError as `load` does."""
-    source = str(TINY) if name == "tiny" else name
+    source = str(EMBEDDED.get(name, name))
     with _loading(name):
         found, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
     kind = found.get("model_type") or "of no known type"
@@ -282,7 +282,7 @@ def _advice(name: str, causes: list[BaseException]) -> str:
     if any(isinstance(cause, HfHubHTTPError) and cause.response.status_code == 401 for cause in causes):
         return f"the hub refuses your token for {name}; log in with a valid one: `hf auth login`"
     reason = " ".join(str(causes[0]).split())
-    if Path(name).is_dir() or name == "tiny":
+    if Path(name).is_dir() or name in EMBEDDED:
         return f"{name} cannot be loaded ({reason[:200]}); copy or download the folder again"
     if "couldn't connect" in reason.lower() or among(LocalEntryNotFoundError, ConnectionError):
         return f"{name} is no folder, and the hub cannot be reached; check the network or --model"

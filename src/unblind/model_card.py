@@ -10,6 +10,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.origin import Origin, is_local
 from unblind.results import Result, model_index
+from unblind.tiny import EMBEDDED
 
 Kind = Literal["adapter", "model"]
 LEAST = 20  # samples: a smaller group's accuracy says too little
@@ -98,8 +99,8 @@ def model_card(
 
 
 def _local_base(base: str) -> str:
-    if base == "tiny":
-        return "`tiny`, the small base that comes with Unblind and learnt to read printed words,"
+    if base in EMBEDDED:
+        return f"`{base}`, a small base that comes with Unblind and learnt to read printed words,"
     return f"a checkpoint called `{base}`"
 
 

@@ -16,10 +16,11 @@ from unblind.errors import ModelError
 from unblind.files import read_json
 from unblind.outputs import read_settings, write_json
 from unblind.prompts import prompt_text
+from unblind.tiny import EMBEDDED
 
 _GOOGLE = re.compile(r"google/paligemma2?-.+")
 ORIGIN = "unblind.json"  # in a merged checkpoint
-_TINY = ("unblind", "tiny", "checkpoint")  # where the embedded base lies, on any machine
+_FOLDERS = {path.parts[-3:]: name for name, path in EMBEDDED.items()}  # the same on any machine
 _PATHS = ("data", "out", "model", "cache_features")  # among a run's options
 _TOLD = ("made_by", "train", "seed", "words", "min_length", "max_length", "prompt")  # of the data's settings
 
@@ -95,8 +96,7 @@ def read_origin(folder: Path, base: str | None = None, revision: str | None = No
         revision = options.get("revision")
     if not isinstance(base, str):
         raise ModelError(f"{folder} does not say what its base is; export it with --model BASE")
-    if Path(base).parts[-3:] == _TINY:
-        base = "tiny"
+    base = _FOLDERS.get(Path(base).parts[-3:], base)
     training = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
     data = read_settings(Path(options["data"])) if options.get("data") else None
     paths = {key: public_name(options[key], run) for key in _PATHS if options.get(key)}
@@ -109,7 +109,7 @@ def licence_of(base: str) -> str:
 
     Another base's is what its card says, in its folder or on the hub.
     """
-    if base == "tiny":
+    if base in EMBEDDED:
         return "mit"
     if _GOOGLE.fullmatch(base):
         return "gemma"

@@ -93,7 +93,7 @@ assert any("lora" in name for name, _ in model.named_parameters())
 """
     import unblind.model
 
-    arguments = [unblind.model.TINY, quickstart / "train" / "adapter"]
+    arguments = [unblind.tiny.TINY, quickstart / "train" / "adapter"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
 
 

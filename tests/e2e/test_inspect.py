@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from unblind.errors import RecipeError
-from unblind.model import TINY
+from unblind.tiny import TINY
 
 pytest.importorskip("inspect_ai", reason="needs unblind[inspect]")
 

@@ -13,8 +13,9 @@ import torch
 import unblind.tiny.pretrain as module
 from unblind.errors import FontsError
 from unblind.fonts import find_fonts, split_of_family
-from unblind.model import TINY, load
+from unblind.model import load
 from unblind.recipe import PretrainOptions, load_recipe
+from unblind.tiny import TINY
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.lessons import BLANK, IGNORE, Lesson, Lessons, encode, encode_texts
 from unblind.tiny.muon import Muon, orthogonalise

@@ -21,10 +21,11 @@ def quickstart(
     train: int = 3600,
     validation: int = 256,
     test: int = 1000,
+    model: str = "tiny",
 ) -> None:
     """Draw a dataset, measure the blind model, fine-tune it, measure it again, and make the report.
 
-    All on the embedded tiny model, on a CPU, in minutes. The same call goes on after an interruption.
+    All on an embedded model, on a CPU, in minutes. The same call goes on after an interruption.
 
     Example: `unblind quickstart --out demo`
 
@@ -34,6 +35,7 @@ def quickstart(
         train: images to learn from.
         validation: images to watch the training with.
         test: held-out images, of words and font families that no training has seen.
+        model: tiny, or tiny-unmarked, its twin whose tower was never taught to mark circled letters.
     """
     from unblind.generation import GenerateOptions, generate
     from unblind.outputs import claim, write_json
@@ -41,7 +43,7 @@ def quickstart(
     from unblind.scene import SceneOptions
     from unblind.training import train as fine_tune
 
-    settings = {"seed": seed, "train": train, "validation": validation, "test": test}
+    settings = {"seed": seed, "train": train, "validation": validation, "test": test, "model": model}
     with claim(out, settings, made_by="unblind quickstart"):
         _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
         data = out / "data"
@@ -49,16 +51,17 @@ def quickstart(
         generate(data, GenerateOptions(train=train, validation=validation, test=test, seed=seed, scene=scene))
 
         _tell(2, "Asking the blind model. It learnt to read printed words, but never what a circle means.")
-        blind = _evaluate(out / "blind", data, adapter=None)
+        blind = _evaluate(out / "blind", model, data, adapter=None)
 
         _tell(3, "Fine-tuning: LoRA adapters on vision tower, projector and language model.")
         options = TrainOptions(
-            **load_recipe("tiny") | {"data": str(data), "out": out / "train", "seed": seed, "resume": True}
+            **load_recipe("tiny")
+            | {"model": model, "data": str(data), "out": out / "train", "seed": seed, "resume": True}
         )
         run = fine_tune(options)
 
         _tell(4, "Asking again, on words and font families that no training has seen.")
-        after = _evaluate(out / "after", data, adapter=run.adapter)
+        after = _evaluate(out / "after", model, data, adapter=run.adapter)
 
         _tell(5, "Writing the report.")
         keys = ("samples", "seconds", "samples_per_second", "trainable_parameters")
@@ -70,7 +73,7 @@ def quickstart(
     console.print(f"Try it:  unblind predict --adapter {out / 'train'} IMAGE...")
 
 
-def _evaluate(out: Path, data: Path, adapter: Path | None) -> dict[str, Any]:
+def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[str, Any]:
     """Measure on the held-out split, or read what was measured before an interruption."""
     from unblind.dataset import read
     from unblind.evaluation import evaluate_to
@@ -79,7 +82,7 @@ def _evaluate(out: Path, data: Path, adapter: Path | None) -> dict[str, Any]:
     if (out / "metrics.json").exists():
         found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
         return found
-    return evaluate_to(out, load("tiny", adapter=adapter), read(data, "test"), data=str(data), blank=True)
+    return evaluate_to(out, load(model, adapter=adapter), read(data, "test"), data=str(data), blank=True)
 
 
 def _tell(step: int, text: str) -> None:
