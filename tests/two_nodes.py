@@ -21,7 +21,7 @@ def main(out: Path) -> None:
     import ray
     from ray.cluster_utils import Cluster
 
-    # a check is 3 s: a node that is busy is not taken for a dead one, and a dead one is found in half a minute
+    # a check is 3 s: a busy node is not taken for a dead one, and a dead one is found in half a minute
     patient = {"health_check_failure_threshold": 12}
     head = {**NODE, **LEAN, "_system_config": patient}
     cluster = Cluster(initialize_head=True, head_node_args=head)
