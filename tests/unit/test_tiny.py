@@ -15,9 +15,9 @@ from unblind.errors import FontsError
 from unblind.fonts import find_fonts, split_of_family
 from unblind.model import load
 from unblind.recipe import PretrainOptions, load_recipe
-from unblind.tiny import TINY
+from unblind.tiny import EMBEDDED, TINY
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
-from unblind.tiny.lessons import BLANK, IGNORE, Lesson, Lessons, encode, encode_texts
+from unblind.tiny.lessons import BLANK, IGNORE, THIN, Lesson, Lessons, encode, encode_texts
 from unblind.tiny.muon import Muon, orthogonalise
 from unblind.tiny.pretrain import Heads, attend_to_neighbours, look, pretrain, read_aloud
 from unblind.words import LETTERS, split_of
@@ -30,9 +30,10 @@ def lesson() -> Lesson:
     return Lessons(fonts=FONTS, seed=3, first=0, last=1, tokens=1024, growth=1).lesson(7)
 
 
-def test_the_checkpoint_is_small_and_of_the_real_architecture() -> None:
-    assert (TINY / "model.safetensors").stat().st_size <= 12_000_000
-    loaded = load("tiny")
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_the_checkpoint_is_small_and_of_the_real_architecture(name: str) -> None:
+    assert (EMBEDDED[name] / "model.safetensors").stat().st_size <= 12_000_000
+    loaded = load(name)
     config = loaded.model.config
     assert (config.model_type, config.text_config.model_type) == ("paligemma", "gemma2")
     assert (config.vision_config.image_size, config.vision_config.patch_size) == (224, 14)
@@ -52,6 +53,19 @@ def test_lessons_depend_on_seed_and_number_alone(lesson: Lesson) -> None:
     assert torch.equal(lesson.pixels, again.pixels) and torch.equal(lesson.ids, again.ids)
     other = Lessons(fonts=FONTS, seed=4, first=0, last=1, tokens=1024, growth=1).lesson(7)
     assert lesson.pixels.shape != other.pixels.shape or not torch.equal(lesson.pixels, other.pixels)
+
+
+def test_thin_fonts_are_drawn_more_often_than_their_families_are() -> None:
+    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=1024, growth=1)
+    rng = np.random.default_rng(0)
+    thin = [bool(THIN.search(lessons.pick_font(rng).style)) for _ in range(2000)]
+    families = {font.family for font in FONTS}
+    by_chance = sum(
+        sum(bool(THIN.search(f.style)) for f in FONTS if f.family == family)
+        / sum(f.family == family for f in FONTS)
+        for family in families
+    ) / len(families)
+    assert np.mean(thin) == pytest.approx(0.2 + 0.8 * by_chance, abs=0.05)
 
 
 def test_targets_spell_the_words_from_left_to_right() -> None:

@@ -6,6 +6,7 @@ question which letter is circled never does.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
@@ -32,6 +33,8 @@ _READ_PROMPTS = (READ, READ, "Spell the word.")
 # The taller ones get shorter strings, or else large letters would be too rare to be learnt.
 _WINDOWS = ((4, 0.30, MAX_LENGTH), (6, 0.30, MAX_LENGTH), (8, 0.22, 12), (GRID, 0.18, 7))
 _LINE_WIDTH = (3.0, 10.0)  # thicker ones too than datasets have as a rule
+THIN = re.compile("thin|hairline|light", re.IGNORECASE)
+_THIN_SHARE = 0.2  # of the images; few families have such styles, and they are the hardest to read
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Lessons(IterableDataset[Lesson]):
         """Keep what the lessons depend on.
 
         Args:
-            fonts: to draw with; each family is as likely as any other.
+            fonts: to draw with.
             seed: of all lessons of the stage.
             first: number of the first lesson.
             last: number after the last one.
@@ -92,10 +95,8 @@ class Lessons(IterableDataset[Lesson]):
         """
         self.seed, self.first, self.last = seed, first, last
         self.tokens, self.growth, self.larger = tokens, growth, larger
-        families: defaultdict[str, list[Font]] = defaultdict(list)
-        for font in fonts:
-            families[font.family].append(font)
-        self._families = list(families.values())
+        self._families = _by_family(fonts)
+        self._thin = _by_family([font for font in fonts if THIN.search(f"{font.family} {font.style}")])
         self._words = load_words("webster", min_length=3, max_length=MAX_LENGTH)
 
     def __iter__(self) -> Iterator[Lesson]:
@@ -143,12 +144,17 @@ class Lessons(IterableDataset[Lesson]):
             ellipse_color=colors[2],
             line_width=_LINE_WIDTH,
         )
-        family = self._families[int(rng.integers(len(self._families)))]
-        font = family[int(rng.integers(len(family)))]
+        font = self.pick_font(rng)
         scene = sample_with_font(rng, self._word(rng, longest), font, options)
         if scene is not None and rng.random() < 0.35:  # without a line there is no ellipse
             scene = replace(scene, ellipse=replace(scene.ellipse, line_width=0.0))
         return scene, font
+
+    def pick_font(self, rng: np.random.Generator) -> Font:
+        """A family, then one of its styles, each as likely as any other; a share is thin in any case."""
+        families = self._thin if self._thin and rng.random() < _THIN_SHARE else self._families
+        family = families[int(rng.integers(len(families)))]
+        return family[int(rng.integers(len(family)))]
 
     def _word(self, rng: np.random.Generator, longest: int) -> str:
         if rng.random() < 0.45:
@@ -157,9 +163,18 @@ class Lessons(IterableDataset[Lesson]):
                 if len(word) <= longest:
                     return word
         length = int(rng.integers(1, longest + 1))
+        if longest == MAX_LENGTH:  # long ones are harder, and taller windows have the shorter
+            length = max(length, int(rng.integers(1, longest + 1)))
         if length < 3:  # too short to be anybody's held-out word
             return "".join(LETTERS[i] for i in rng.integers(len(LETTERS), size=length))
         return RandomStrings(length, length).sample(rng, "train")
+
+
+def _by_family(fonts: Sequence[Font]) -> list[list[Font]]:
+    families: defaultdict[str, list[Font]] = defaultdict(list)
+    for font in fonts:
+        families[font.family].append(font)
+    return list(families.values())
 
 
 def encode(text: str) -> list[int]:
