@@ -23,8 +23,6 @@ def push(
 
     It needs `hf auth login`, or HF_TOKEN, with a token that may write.
 
-    Example: `unblind push run USER/NAME --results after --dataset USER/circles --private`
-
     Args:
         folder: of `unblind train`, `export` or `generate`; it is recognised by what it holds.
         repo: USER/NAME; made if it is not there.
