@@ -18,13 +18,18 @@ if TYPE_CHECKING:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc reuse big blocks: to fetch each anew from the kernel costs a fifth of a CPU step."""
+    """Have glibc reuse big blocks: to fetch each anew from the kernel costs a fifth of a CPU step.
+
+    What was freed so far is given back first: in the scattered blocks that an evaluation leaves, a step takes
+    a third more time (11.7 samples/s of the tiny model instead of 15.4, on two cores of a Zen 3).
+    """
     if sys.platform != "linux":
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block from mmap
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap's end is kept
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # glibc; musl has neither
+        libc.malloc_trim(0)
+        libc.mallopt(-4, 0)  # M_MMAP_MAX: no block from mmap
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD: the heap's end is kept
 
 
 def free_memory(device: torch.device) -> int | None:

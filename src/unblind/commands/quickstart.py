@@ -18,7 +18,7 @@ def quickstart(
     *,
     out: Path = Path("unblind-quickstart"),
     seed: int = 0,
-    train: int = 3600,
+    train: int = 4000,
     validation: int = 256,
     test: int = 1000,
     model: str = "tiny",
