@@ -22,6 +22,7 @@ from torch import Tensor
 from unblind.collate import Collator, Row, letter_tokens, prepared
 from unblind.dataset import redraw
 from unblind.errors import DatasetError
+from unblind.memory import keep_freed_memory
 from unblind.model import Loaded
 from unblind.outputs import atomic, write_json
 from unblind.parts import Parts, parts_of
@@ -83,6 +84,8 @@ def evaluate(
         ModelError: letters are no single tokens of this model.
     """
     rows = with_ids(prepared(dataset))
+    if loaded.device.type == "cpu":
+        keep_freed_memory()
     letters = _asks_letters(rows)
     if not letters:
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
