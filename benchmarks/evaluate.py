@@ -29,6 +29,7 @@ from unblind.dataset import read
 from unblind.evaluation import batches, evaluate
 from unblind.generation import GenerateOptions, generate
 from unblind.images import decode_image
+from unblind.memory import keep_freed_memory
 from unblind.model import Loaded, load
 from unblind.tiny import TINY
 
@@ -82,6 +83,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wide", action="store_true")
     options = parser.parse_args()
+    keep_freed_memory()  # as `evaluate` does, which would otherwise help only what comes after it
     count = options.images
     loaded = wide() if options.wide else load("tiny")
     with tempfile.TemporaryDirectory() as folder:
