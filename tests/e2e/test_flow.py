@@ -91,9 +91,9 @@ assert all(len(processor.tokenizer(c, add_special_tokens=False).input_ids) == 1 
 model = peft.PeftModel.from_pretrained(model, adapter)
 assert any("lora" in name for name, _ in model.named_parameters())
 """
-    import unblind.model
+    from unblind.tiny import TINY
 
-    arguments = [unblind.tiny.TINY, quickstart / "train" / "adapter"]
+    arguments = [TINY, quickstart / "train" / "adapter"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
 
 
