@@ -431,6 +431,10 @@ def recipes(folder: Path) -> Corpus:
     return made
 
 
+# Adapters that only their base can tell from a good one; push doesn't load it.
+FITS_ITS_WEIGHTS = {"other rank", "other modules", "no such modules", "broken pattern", "other base"}
+
+
 def adapters(folder: Path, good: Path, other: Path) -> Corpus:
     """Spoilt copies of a good adapter; `other` belongs to a base of another shape."""
     config = json.loads((good / "adapter_config.json").read_text())

@@ -7,15 +7,13 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
-from safetensors import SafetensorError, safe_open
 from transformers import PaliGemmaForConditionalGeneration
 
+from unblind.adapter_files import read_adapter
 from unblind.errors import ModelError, RecipeError
-from unblind.files import read_json
 from unblind.recipe import Scope
 
 # The linear layers of each part, by the names that PaliGemmaForConditionalGeneration gives them.
@@ -25,8 +23,6 @@ LORA_TARGETS: dict[str, str] = {
     "vision": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.\d+"
     r"\.(self_attn\.([qkv]|out)_proj|mlp\.fc[12])",
 }
-# Repetition of a repetition, like (a+)+: an expression that may take forever to match.
-_NESTED = re.compile(r"[+*}][^()]*\)+[+*{]")
 # Trained whole. Of the language model everything but the embeddings: they are tied to the output head.
 FULL_MODULES: dict[str, str] = {
     "language": r"model\.language_model\.(layers\.\d+|norm)",
@@ -103,49 +99,20 @@ def attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
     Raises:
         ModelError: no adapter, broken, or of another base.
     """
-    if (folder / "adapter" / "adapter_config.json").is_file():
-        folder = folder / "adapter"
-    wanted = ("adapter_config.json", "adapter_model.safetensors")
-    missing = [name for name in wanted if not (folder / name).is_file()]
-    if missing:
-        raise ModelError(
-            f"{folder} is no adapter: {', '.join(missing)} missing; name a folder that peft saved (--adapter)"
-        )
-    config = read_json(folder / "adapter_config.json")
-    base = config.get("base_model_name_or_path") or "another model"
-    other = f"the adapter {folder} does not fit this model: it was made for {base}; name its base (--model)"
+    saved = read_adapter(folder)
+    base = saved.config.get("base_model_name_or_path") or "another model"
+    other = (
+        f"the adapter {saved.folder} does not fit this model: it was made for {base}; name its base (--model)"
+    )
     try:
-        with safe_open(folder / "adapter_model.safetensors", "pt") as file:
-            saved = set(file.keys())
-            largest = max((max(file.get_slice(key).get_shape(), default=0) for key in saved), default=0)
-        if not _plausible(config, largest):
-            raise ModelError(other)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what does not fit, which is checked here
-            wrapped = PeftModel.from_pretrained(model, folder)
-    except SafetensorError as error:
-        raise ModelError(f"{folder}/adapter_model.safetensors is broken ({error}); copy it again") from error
+            wrapped = PeftModel.from_pretrained(model, saved.folder)
     except (RuntimeError, ValueError, TypeError, KeyError, re.error) as error:
         raise ModelError(other) from error
-    if saved != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
+    if saved.names != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
         raise ModelError(other)
     return wrapped
-
-
-def _plausible(config: Mapping[str, Any], largest: int) -> bool:
-    """Whether an adapter's ranks are no larger than its largest weight, and its patterns are harmless.
-
-    peft makes room for the ranks, and matches the patterns, before it looks at the weights.
-    """
-    patterns = {name: config.get(name) or {} for name in ("rank_pattern", "alpha_pattern")}
-    if not all(isinstance(pattern, dict) for pattern in patterns.values()):
-        return False
-    ranks = [config.get("r"), *patterns["rank_pattern"].values()]
-    texts = [config.get("target_modules"), config.get("exclude_modules"), config.get("layers_pattern")]
-    texts += [text for pattern in patterns.values() for text in pattern]
-    return all(isinstance(rank, int) and 0 < rank <= largest for rank in ranks) and not any(
-        isinstance(text, str) and _NESTED.search(text) for text in texts
-    )
 
 
 @contextmanager

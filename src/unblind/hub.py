@@ -15,11 +15,12 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
 
+from unblind.adapter_files import CONFIG, WEIGHTS, adapter_folder, read_adapter
 from unblind.card import published_card
 from unblind.errors import DatasetError, HubError, ModelError
 from unblind.files import read_json
 from unblind.model_card import model_card
-from unblind.origin import Origin, adapter_folder, is_local, read_origin
+from unblind.origin import Origin, is_local, read_origin
 from unblind.results import eval_results, found_results, read_results
 from unblind.sources import find
 from unblind.tiny import EMBEDDED
@@ -66,10 +67,10 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
     origin = read_origin(folder)
     before, after = read_results(results or found_results(folder), folder, origin, dataset)
     if kind == "adapter":
-        inner = adapter_folder(folder) or folder
+        inner = read_adapter(folder).folder
         files: dict[str, Path | bytes] = {
-            "adapter_config.json": _adapter_config(inner / "adapter_config.json", origin),
-            "adapter_model.safetensors": inner / "adapter_model.safetensors",
+            CONFIG: _adapter_config(inner / CONFIG, origin),
+            WEIGHTS: inner / WEIGHTS,
         }
     else:
         files = _files(folder)
@@ -82,9 +83,7 @@ def kind_of(folder: Path) -> Kind:
     """What a folder holds. Raises HubError, or DatasetError for a dataset that is not complete."""
     if not folder.is_dir():
         raise HubError(f"{folder} is no folder; name a run, an adapter, a merged model or a dataset")
-    if adapter := adapter_folder(folder):
-        if not (adapter / "adapter_model.safetensors").is_file():
-            raise ModelError(f"{adapter} lacks adapter_model.safetensors; train to the end, or copy it again")
+    if adapter_folder(folder):
         return "adapter"
     if (folder / "config.json").is_file():
         if not any(folder.glob("*.safetensors")):

@@ -12,6 +12,7 @@ import yaml
 from httpx2 import HTTPError
 from huggingface_hub import ModelCard
 
+from unblind.adapter_files import adapter_folder
 from unblind.errors import ModelError
 from unblind.files import read_json
 from unblind.outputs import read_settings, write_json
@@ -53,13 +54,6 @@ class Origin:
         """What it was trained to answer, by the run or by what `unblind generate` drew; None: unknown."""
         named = self.options.get("prompt") or self.data.get("prompt")
         return prompt_text(str(named), "{word}") if named else None
-
-
-def adapter_folder(folder: Path) -> Path | None:
-    """Where the adapter of a run folder, or of a folder that peft saved, lies; None if there is none."""
-    inner = folder / "adapter"
-    found = inner if (inner / "adapter_config.json").is_file() else folder
-    return found if (found / "adapter_config.json").is_file() else None
 
 
 def run_folder(folder: Path) -> Path:

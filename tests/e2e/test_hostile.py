@@ -170,7 +170,7 @@ def test_recipes(guarded: Run, tmp_path: Path, subtests: pytest.Subtests, comman
     assert not (tmp_path / "recipes" / "ran").exists()
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate", "export"])
+@pytest.mark.parametrize("command", ["predict", "evaluate", "export", "demo", "push"])
 def test_adapters(
     guarded: Run, asked: dict, base: Path, tmp_path: Path, subtests: pytest.Subtests, command: str
 ) -> None:
@@ -180,15 +180,24 @@ def test_adapters(
     hostile.write(tmp_path / "data.parquet")
     image = hostile.each(hostile.image_files, tmp_path)["one pixel"]
     lines = {
-        "predict": lambda _: ["predict", image, "--model", base],
-        "evaluate": lambda out: asked["evaluate"](tmp_path / "data.parquet", tmp_path / out),
-        "export": lambda out: ["export", "--model", base, "--out", tmp_path / out, "--samples", 2],
+        "predict": lambda _: ["predict", image, "--model", base, "--adapter"],
+        "evaluate": lambda out: [*asked["evaluate"](tmp_path / "data.parquet", tmp_path / out), "--adapter"],
+        "export": lambda out: [
+            *("export", "--model", base, "--out", tmp_path / out, "--samples", 2, "--adapter")
+        ],
+        "demo": lambda _: ["demo", "--port", 0, "--model", base, "--adapter"],
     }
-    done = guarded(*lines[command]("good one"), "--adapter", good)
-    assert done.code == 0, done.err
+    if command in lines and command != "demo":  # demo would serve it, and push send it
+        done = guarded(*lines[command]("good one"), good)
+        assert done.code == 0, done.err
     for name, path in hostile.each(hostile.adapters, tmp_path, good, other).items():
         with subtests.test(name):
-            assert_refused(guarded(*lines[command](name), "--adapter", path), str(path))
+            if command == "push":
+                done = guarded("push", path, "me/adapter")
+                culprit = "no Hugging Face token" if name in hostile.FITS_ITS_WEIGHTS else str(path)
+                assert_refused(done, culprit)
+                continue
+            assert_refused(guarded(*lines[command](name), path), str(path))
             assert not list((tmp_path / name).glob("*.json")) or command == "evaluate"
     assert not (tmp_path / "adapters" / hostile.SECRET_FILE).exists()
 

@@ -2,16 +2,21 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
 import small_model
+from unblind.checkpoints import newest_checkpoint
 from unblind.dataset import read
 from unblind.evaluation import evaluate
 from unblind.model import load
@@ -32,19 +37,32 @@ def accelerate(recipe: str) -> list[str]:
     return [*words.split(), str(config)]
 
 
-def launch(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
-    """Start two processes; the options become flags."""
+def launch(
+    *arguments: object, kill_when: Callable[[], bool] | None = None, **options: object
+) -> subprocess.CompletedProcess[str]:
+    """Start two processes, and kill them and their launcher when something happened; options become flags."""
     flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
     command = [sys.executable, "-m", *map(str, arguments), *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+        if kill_when:
+            kill(process, kill_when)
         try:
             out, err = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             process.terminate()  # the launcher ends what it started
             raise
     return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def kill(launcher: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while launcher.poll() is None and not happened() and time.monotonic() < end:
+        time.sleep(0.002)
+    main = psutil.Process(launcher.pid)
+    for process in [main, *main.children(recursive=True)]:
+        process.kill()
 
 
 def rows(run: Path) -> list[dict]:
@@ -108,6 +126,21 @@ def test_two_processes_train_as_one(one: Path, two: tuple[Path, str, str]) -> No
     assert files(out) == files(one)
     assert said.count("samples in") == said.count("Next:") == 1
     assert [shown.count(f"train: step {step} of 6 (") for step in range(1, 7)] == [1, 1, 2, 1, 1, 2]
+
+
+def test_two_processes_killed_go_on(
+    base: Path, data: Path, two: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    whole, out = two[0], tmp_path / "run"
+    command = [*TORCHRUN, "-m", "unblind", "train", "--resume"]
+    told = {"model": base, "data": data, "out": out, "batch_size": 4} | TRAINING
+    killed = launch(*command, kill_when=lambda: newest_checkpoint(out / "checkpoints") is not None, **told)
+    assert killed.returncode == -signal.SIGKILL and not (out / "metrics.json").exists()
+    done = launch(*command, **told)
+    assert done.returncode == 0, done.stderr
+    assert [row["step"] for row in rows(out)] == [row["step"] for row in rows(whole)]
+    weights = Path("adapter") / "adapter_model.safetensors"
+    assert (out / weights).read_bytes() == (whole / weights).read_bytes()
 
 
 def test_two_processes_evaluate_as_one(

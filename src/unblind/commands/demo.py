@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 from unblind.flags import Machine
@@ -39,6 +40,6 @@ def demo(
     from unblind.fonts import find_fonts
     from unblind.model import load
 
-    place = listen(host, port)  # first: it fails at once, where loading takes a while
-    loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
-    serve(place, Models(loaded, prompt), find_fonts(*fonts))
+    with closing(listen(host, port)) as place:  # first: it fails at once, where loading takes a while
+        loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
+        serve(place, Models(loaded, prompt), find_fonts(*fonts))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import closing
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,7 +49,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(place: socket.socket, models: Models, fonts: FontLibrary) -> None:
     """Serve the page until it is interrupted; uploads lie in a temporary folder until then at most."""
-    with closing(place), TemporaryDirectory(prefix="unblind-demo-") as folder:
+    with TemporaryDirectory(prefix="unblind-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         server = uvicorn.Server(
             uvicorn.Config(
