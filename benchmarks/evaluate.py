@@ -83,9 +83,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--wide", action="store_true")
     options = parser.parse_args()
-    keep_freed_memory()  # as `evaluate` does, which would otherwise help only what comes after it
     count = options.images
     loaded = wide() if options.wide else load("tiny")
+    keep_freed_memory(loaded.device)  # as `evaluate` does, which would help only what comes after it
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "circles"
         generate(data, GenerateOptions(train=0, validation=0, test=count), workers=1)

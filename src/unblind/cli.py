@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -64,8 +65,8 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     try:
         check_launch(tokens[0] if tokens else "")
         app.config = _recipe(tokens)
-        with on_sigterm(_stop):
-            app(_help_as_asked(tokens), exit_on_error=False, print_error=False)
+        with on_sigterm(_stop), _help_as_asked(tokens) as arguments:
+            app(arguments, exit_on_error=False, print_error=False)
     except (UnblindError, CycloptsError) as error:
         _fail(" ".join(str(error).split()))
     except OSError as error:
@@ -86,12 +87,16 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
     sys.exit(0)
 
 
-def _help_as_asked(tokens: Sequence[str]) -> Sequence[str]:
+@contextmanager
+def _help_as_asked(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
     """Let a command's docstring be its help, where COMMANDS gives it a line; and all of it for --help-all."""
-    if tokens and tokens[0] in COMMANDS:
-        app[tokens[0]].help = None
+    command = app[tokens[0]] if tokens and tokens[0] in COMMANDS else App()
+    line, command.help = command.help, None
     app.help_formatter = HelpFormatter(everything="--help-all" in tokens)
-    return ["--help" if argument == "--help-all" else argument for argument in tokens]
+    try:
+        yield ["--help" if argument == "--help-all" else argument for argument in tokens]
+    finally:
+        command.help = line
 
 
 def _stop() -> NoReturn:

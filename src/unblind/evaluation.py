@@ -84,8 +84,7 @@ def evaluate(
         ModelError: letters are no single tokens of this model.
     """
     rows = with_ids(prepared(dataset))
-    if loaded.device.type == "cpu":
-        keep_freed_memory()
+    keep_freed_memory(loaded.device)
     letters = _asks_letters(rows)
     if not letters:
         max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))

@@ -103,8 +103,7 @@ def fit(
         room_for(options.out, "go on with the same command and --resume"),
     ):
         checkpoint = shared(lambda: _begin(options))
-        if loaded.device.type == "cpu":
-            keep_freed_memory()
+        keep_freed_memory(loaded.device)
         set_seed(options.seed)
         model = adapt(
             loaded.model,

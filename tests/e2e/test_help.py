@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -21,18 +20,16 @@ def hundred_columns(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("columns", [80, 100])
-def test_the_main_help_fits_a_screen_and_names_the_first_thing_to_try(columns: int) -> None:
-    # in a process of its own: a command's line in the list is its docstring once it was called
-    def said(*arguments: str) -> str:
-        line = [sys.executable, "-m", "unblind.cli", *arguments]
-        environment = {**os.environ, "COLUMNS": str(columns), "PYTHONIOENCODING": "utf-8"}
-        return subprocess.run(line, capture_output=True, encoding="utf-8", check=True, env=environment).stdout
-
-    out = said("--help")
+def test_the_main_help_fits_a_screen_and_names_the_first_thing_to_try(
+    unblind: Run, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    unblind("train", "--help")  # leaves no trace
+    out = unblind("--help").out
     assert len(out.splitlines()) <= SCREEN
     assert out.index("in minutes: unblind quickstart") < out.index("Commands")
     assert all(f"│ {name} " in out for name in COMMANDS)
-    assert said() == out
+    assert unblind().out == out
 
 
 @pytest.mark.parametrize("name", COMMANDS)

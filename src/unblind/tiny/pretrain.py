@@ -190,7 +190,7 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
         recipe: what to do.
     """
     out.mkdir(parents=True, exist_ok=True)
-    keep_freed_memory()
+    keep_freed_memory(choose_device(recipe.device))
     torch.manual_seed(recipe.seed)
     model = new_model(recipe.seed)
     attend_to_neighbours(model)
