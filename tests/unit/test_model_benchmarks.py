@@ -1,4 +1,4 @@
-"""The benchmarks of the real model run, at a small size."""
+"""The benchmarks that run a model run, at a small size."""
 
 import json
 import subprocess
@@ -29,3 +29,8 @@ def test_train_step_at_one_layer() -> None:
     found = result("train_step.py", "--layers", "1", "--batch", "1", "--only", "notebook", "ours")
     assert found["layers"] == 1 and found["memory_ratio"] > 1 and found["cpu_ratio"] > 1
     assert "1 of 26 layers: the head's share of a step is larger here than in the real model" in found["said"]
+
+
+def test_evaluate_on_two_images() -> None:
+    found = result("evaluate.py", "--images", "2", "--rounds", "1")
+    assert found["same_free_answers"] == 1 and found["ratio"] > 0 and found["over_forward_pass"] > 0
