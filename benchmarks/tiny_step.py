@@ -46,23 +46,15 @@ def main() -> None:
         # a process each: neither inherits the other's memory pools
         plain = _apart(_plain, data, steps, Path(folder) / "plain")
         ours = _apart(_ours, data, steps, Path(folder) / "ours")
-        compiled = _apart(_ours, data, steps, Path(folder) / "compiled", True)
         operations, rate = _apart(_floor, data)
     floor = rate / operations
     print(f"plain Trainer loop   {plain:7.1f} samples/s")
     print(f"unblind train        {ours:7.1f} samples/s   {ours / plain:.2f} x")
-    print(f"       with --compile{compiled:7.1f} samples/s   {compiled / plain:.2f} x")
     print(
         f"floor                {floor:7.1f} samples/s   {operations / 1e9:.2f} GFLOP a sample at"
-        f" {rate / 1e9:.0f} GFLOP/s; ours reaches {ours / floor:.0%}, compiled {compiled / floor:.0%}"
+        f" {rate / 1e9:.0f} GFLOP/s; ours reaches {ours / floor:.0%}"
     )
-    result = {
-        "benchmark": "tiny_step",
-        "ratio": ours / plain,
-        "ours": ours,
-        "compiled": compiled,
-        "alternative": plain,
-    }
+    result = {"benchmark": "tiny_step", "ratio": ours / plain, "ours": ours, "alternative": plain}
     result |= {"unit": "samples/s", "of_floor": ours / floor, "gflop": operations / 1e9, "gflops": rate / 1e9}
     print(json.dumps({key: round(v, 3) if isinstance(v, float) else v for key, v in result.items()}))
 
@@ -72,9 +64,10 @@ def _apart(function: Any, *arguments: Any) -> Any:
         return pool.apply(function, arguments)
 
 
-def _ours(data: Path, steps: int, out: Path, compiled: bool = False) -> float:
-    told = {"data": str(data), "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
-    options = TrainOptions(**RECIPE | told | {"compile": compiled})
+def _ours(data: Path, steps: int, out: Path) -> float:
+    options = TrainOptions(
+        **RECIPE | {"data": str(data), "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
+    )
     fit(load("tiny", dtype="float32"), read(str(data), "train"), None, options)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
     seconds = {row["step"]: row["seconds"] for row in rows if "loss" in row}

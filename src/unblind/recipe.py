@@ -67,7 +67,6 @@ class TrainOptions:
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         workers: processes that prepare batches; 0: the training process itself.
-        compile: fuse operations with torch.compile: minutes to begin with, then a quarter faster on a CPU.
         resume: go on with this folder's run after an interruption.
     """
 
@@ -113,7 +112,6 @@ class TrainOptions:
     device: Machine[str] = "auto"
     dtype: Machine[str] = "auto"
     workers: Machine[int] = 0
-    compile: Machine[bool] = False
     resume: bool = False
 
     def __post_init__(self) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 import time
@@ -231,9 +230,6 @@ def make_trainer(
     told_to_stop: threading.Event,
 ) -> AnswerTrainer:
     watched = validation is not None and options.eval_every > 0
-    if options.compile:
-        # it warns of each place that it leaves uncompiled
-        torch._logging.set_logs(dynamo=logging.ERROR)  # type: ignore[attr-defined]
     try:
         trainer = AnswerTrainer(
             letters=_letters(loaded, training, validation),
@@ -274,7 +270,6 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         optim=options.optimizer,
         activation_checkpointing=options.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
-        torch_compile=options.compile,
         seed=options.seed,
         # a stream's rows are random already
         train_sampling_strategy="sequential" if options.data.startswith(STREAM) else "random",

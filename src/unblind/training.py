@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -159,8 +157,6 @@ def _check(options: TrainOptions) -> None:
         raise RecipeError(
             "float16 trains on a GPU only, and this is a CPU; take float32 or bfloat16 (--dtype)"
         )
-    if options.compile and not any(map(shutil.which, (os.environ.get("CXX", ""), "g++", "clang++", "cl"))):
-        raise RecipeError("torch.compile needs a C++ compiler, and none is found; install g++ (--compile)")
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:

@@ -181,31 +181,6 @@ def test_scopes_train(tmp_path: Path, scope: str) -> None:
     run(options(tmp_path / "run", max_steps=2, vision=scope, projector=scope, gradient_checkpointing=True))
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler")
-@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf:UserWarning")
-def test_a_compiled_model_learns_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled, compile_ = [], torch.compile
-
-    def quickly(model: object, **_: object) -> object:  # traced as ever, but without a minute of C++
-        compiled.append(model)
-        return compile_(model, backend="aot_eager")
-
-    monkeypatch.setattr(torch, "compile", quickly)
-    told = {"max_steps": 2, "dropout": 0.0, "eval_every": 0}
-    one, other = (run(options(tmp_path / str(c), compile=c, **told)) for c in (False, True))
-    assert len(compiled) == 1
-    losses = [[row["loss"] for row in rows(result) if "loss" in row] for result in (one, other)]
-    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
-    kept, found = (load_file(result.adapter / "adapter_model.safetensors") for result in (one, other))
-    assert kept.keys() == found.keys()
-
-
-def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(RecipeError, match=r"C\+\+ compiler.*--compile"):
-        train(options(tmp_path / "run", compile=True))
-
-
 @pytest.mark.parametrize("quantization", ["nf4", "int8"])
 def test_a_quantized_base_trains(tmp_path: Path, quantization: str) -> None:
     pytest.importorskip("bitsandbytes")
