@@ -15,10 +15,9 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, co
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
 
-from unblind.adapter_files import CONFIG, WEIGHTS, adapter_folder, read_adapter
+from unblind.adapter_files import CONFIG, WEIGHTS, AdapterFiles, adapter_folder, read_adapter
 from unblind.card import published_card
 from unblind.errors import DatasetError, HubError, ModelError
-from unblind.files import read_json
 from unblind.model_card import model_card
 from unblind.origin import Origin, is_local, read_origin
 from unblind.results import eval_results, found_results, read_results
@@ -64,13 +63,13 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
         if results or dataset:
             raise HubError(f"{folder} is a dataset; --results and --dataset belong to a model")
         return Upload(kind, _files(folder) | {CARD: published_card(folder, repo).encode()})
+    adapter = read_adapter(folder) if kind == "adapter" else None  # before anything asks the hub
     origin = read_origin(folder)
     before, after = read_results(results or found_results(folder), folder, origin, dataset)
-    if kind == "adapter":
-        inner = read_adapter(folder).folder
+    if adapter:
         files: dict[str, Path | bytes] = {
-            CONFIG: _adapter_config(inner / CONFIG, origin),
-            WEIGHTS: inner / WEIGHTS,
+            CONFIG: _adapter_config(adapter, origin),
+            WEIGHTS: adapter.folder / WEIGHTS,
         }
     else:
         files = _files(folder)
@@ -205,8 +204,8 @@ def _files(folder: Path) -> dict[str, Path | bytes]:
     }
 
 
-def _adapter_config(path: Path, origin: Origin) -> bytes:
+def _adapter_config(adapter: AdapterFiles, origin: Origin) -> bytes:
     """Its text; the base's path on this machine would mean nothing elsewhere."""
-    local = origin.base in EMBEDDED or is_local(origin.base, path.parent)
-    config = read_json(path) | {"base_model_name_or_path": None if local else origin.base}
+    local = origin.base in EMBEDDED or is_local(origin.base, adapter.folder)
+    config = {**adapter.config, "base_model_name_or_path": None if local else origin.base}
     return json.dumps(config, indent=2).encode()

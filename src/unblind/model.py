@@ -30,6 +30,7 @@ from transformers import (
 from transformers.utils import logging
 
 from unblind.adapt import attach
+from unblind.adapter_files import CONFIG as ADAPTER_CONFIG
 from unblind.errors import ModelError
 from unblind.files import read_json
 from unblind.memory import free_memory
@@ -196,7 +197,7 @@ def _check_files(folder: Path) -> None:
             f"{folder} is no complete checkpoint: {', '.join(missing)} missing (it holds {there})"
             + (
                 hint
-                if "adapter_config.json" in names
+                if ADAPTER_CONFIG in names
                 else "; save it with save_pretrained, or name another (--model)"
             )
         )

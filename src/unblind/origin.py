@@ -12,7 +12,7 @@ import yaml
 from httpx2 import HTTPError
 from huggingface_hub import ModelCard
 
-from unblind.adapter_files import adapter_folder
+from unblind.adapter_files import CONFIG, adapter_folder
 from unblind.errors import ModelError
 from unblind.files import read_json
 from unblind.outputs import read_settings, write_json
@@ -85,7 +85,7 @@ def read_origin(folder: Path, base: str | None = None, revision: str | None = No
         )
     options = _read_yaml(run / "config.yaml")
     if base is None:
-        config = read_json(adapter / "adapter_config.json")
+        config = read_json(adapter / CONFIG)
         base = options.get("model") or config.get("base_model_name_or_path")
         revision = options.get("revision")
     if not isinstance(base, str):
