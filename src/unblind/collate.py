@@ -7,6 +7,7 @@ only part that the loss counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import PaliGemmaProcessor
 
+from unblind.blank import kept_patches
 from unblind.errors import DatasetError, ModelError
 from unblind.images import decode_image
 from unblind.prompts import prompt_text
@@ -56,12 +58,14 @@ class Collator:
         prompt: instead of the rows' own; a name in `PROMPTS` or a text, `{word}` in it is the row's word.
         answers: with them (training), or the questions alone (evaluation, prediction).
         features: gives what a frozen vision tower makes of the rows' images, in the place of pixels.
+        drop_blank: leave out patches of blank paper, for a model that is `dropping_patches`.
     """
 
     processor: PaliGemmaProcessor
     prompt: str | None = None
     answers: bool = True
     features: Callable[[Sequence[Row]], Tensor] | None = None
+    drop_blank: bool = False
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """The batch of B rows with S tokens and K answer tokens in all.
@@ -71,11 +75,17 @@ class Collator:
             the features. With answers also labels: int64 (B, S), -100 outside the answers; logits_to_keep:
             bool (B, S), where the next token is one of an answer; shift_labels: int64 (K,), these tokens.
             With the last two the model computes logits for the answers alone, and the loss is the same.
+            Where blank paper is left out, also kept_patches: int64 (B, N), the patches to see; position_ids:
+            int64 (B, S), the places that the tokens have beside a whole image.
 
         Raises:
             DatasetError: a row without prompt or answer, or with a broken image; the message has its id.
         """
-        questions = [self._question(row) for row in rows]
+        pixel_values = self.features(rows) if self.features else self._pixels(rows)
+        image, whole = self.processor.image_token_id, self.processor.image_seq_length
+        kept = kept_patches(pixel_values, math.isqrt(whole)) if self.drop_blank else None
+        seen = whole if kept is None else kept.shape[1]
+        questions = [[image] * seen + self._question(row) for row in rows]
         answers = [self._answer(row) if self.answers else [] for row in rows]
         length = max(len(q) + len(a) for q, a in zip(questions, answers, strict=True))
         pad = self.processor.tokenizer.pad_token_id
@@ -88,7 +98,9 @@ class Collator:
             attention[i, length - len(tokens) :] = 1
             types[i, length - len(answer) :] = 1
         batch = {"input_ids": ids, "attention_mask": attention, "token_type_ids": types}
-        batch["pixel_values"] = self.features(rows) if self.features else self._pixels(rows)
+        batch["pixel_values"] = pixel_values
+        if kept is not None:
+            batch |= {"kept_patches": kept, "position_ids": _places(attention, kept, whole)}
         if self.answers:
             batch |= _targets(ids, types)
             check_mask(batch)
@@ -105,14 +117,14 @@ class Collator:
             )
         if "{word}" in prompt_text(prompt, "{word}") and not row.get("word"):
             raise DatasetError(f"row {name_of(row)} has no word for the prompt; choose another (--prompt)")
-        tokenizer, image = self.processor.tokenizer, self.processor.image_token_id
+        tokenizer = self.processor.tokenizer
         text = f"{tokenizer.bos_token}{prompt_text(prompt, str(row.get('word') or ''))}\n"
         tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-        if image in tokens:
+        if self.processor.image_token_id in tokens:
             raise DatasetError(
                 f"row {name_of(row)}: the prompt must not contain {self.processor.image_token}"
             )
-        return [image] * self.processor.image_seq_length + tokens
+        return tokens
 
     def _answer(self, row: Row) -> list[int]:
         answer = row.get("answer")
@@ -167,6 +179,13 @@ def check_mask(batch: Mapping[str, Tensor]) -> None:
 def name_of(row: Row) -> str:
     """What an error calls a row."""
     return str(row.get("id", "(without id)"))
+
+
+def _places(attention: Tensor, kept: Tensor, whole: int) -> Tensor:
+    """The tokens' places beside a whole image, of `whole` tokens. PaliGemma counts from 1."""
+    places = attention.cumsum(dim=1) + whole - kept.shape[1]
+    images = attention.argmax(dim=1, keepdim=True) + torch.arange(kept.shape[1])  # their columns
+    return places.scatter(1, images, kept + 1)
 
 
 def _targets(ids: Tensor, types: Tensor) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -96,6 +97,15 @@ class AnswerTrainer(Trainer):
         columns = [restricted.float(), exact.float(), shares, losses, lengths.float()]
         measured = torch.stack(columns, dim=1)
         return None, measured, torch.zeros_like(measured)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Of whole images, whatever is left out of training."""
+        collator = self.data_collator
+        self.data_collator = replace(cast(Collator, collator), drop_blank=False)
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = collator
 
     def whole_weights(self) -> dict[str, torch.Tensor] | None:
         """The trained model's weights where FSDP has them in pieces; None where they lie in the model."""
@@ -238,7 +248,9 @@ def make_trainer(
             args=_arguments(loaded, options, watched),
             train_dataset=training,
             eval_dataset=validation if watched else None,
-            data_collator=Collator(loaded.processor, options.prompt, features=features),
+            data_collator=Collator(
+                loaded.processor, options.prompt, features=features, drop_blank=options.drop_blank
+            ),
             compute_metrics=_accuracies,
             callbacks=[_GradientGuard(), _LastStep(), _Checkpoints(told_to_stop)],
         )

@@ -17,6 +17,7 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from unblind.adapt import adapt, trainable_parameters
+from unblind.blank import dropping_patches
 from unblind.checkpoints import newest_checkpoint, remove_after
 from unblind.collate import prepared
 from unblind.dataset import read, splits
@@ -120,7 +121,12 @@ def fit(
         features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
-        with without_tower(model, features), enough_memory(), on_sigterm(told_to_stop.set):
+        with (
+            dropping_patches(model),
+            without_tower(model, features),
+            enough_memory(),
+            on_sigterm(told_to_stop.set),
+        ):
             _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
 
