@@ -35,7 +35,7 @@ from unblind.progress import progress
 from unblind.prompts import DEFAULT_PROMPT, prompt_text
 from unblind.ray_cluster import spread_by_ray
 from unblind.scene import Scene, SceneOptions, grid_scenes, sample_scene
-from unblind.words import SPLITS, Split, WordSource, load_words
+from unblind.words import SPLITS, Split, WordSource, load_words, some_random
 
 Engine = Literal["local", "ray"]
 
@@ -55,6 +55,7 @@ class GenerateOptions:
         words: `webster`, `nltk`, `random`, or a text file with one word a line.
         min_length: letters.
         max_length: letters.
+        random_strings: share of the training images that show random strings, of up to 20 letters, instead.
         fonts: `bundled`, `system`, folders, or files.
         bold: keep bold fonts.
         italic: keep italic fonts.
@@ -74,6 +75,7 @@ class GenerateOptions:
     words: str = "webster"
     min_length: int = 5
     max_length: int = 15
+    random_strings: Drawing[float] = 0.0
     fonts: tuple[str, ...] = ("bundled",)
     bold: Drawing[bool] = True
     italic: Drawing[bool] = True
@@ -173,6 +175,7 @@ def fonts_of(options: GenerateOptions) -> FontLibrary:
 def make_maker(out: Path, options: GenerateOptions) -> Maker:
     """What draws a dataset. Raises WordsError and FontsError."""
     words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+    words = some_random(words, options.random_strings, options.min_length)
     return Maker(out, options, words, fonts_of(options), parquet_schema())
 
 

@@ -98,6 +98,32 @@ class RandomStrings:
                 return text
 
 
+@dataclass(frozen=True)
+class SomeRandom:
+    """Words, but in the training split a share of random strings; the held-out splits are words alone."""
+
+    words: WordSource
+    strings: RandomStrings
+    share: float
+
+    def sample(self, rng: np.random.Generator, split: Split) -> str:
+        """A word or a string of that split."""
+        random = split == "train" and rng.random() < self.share
+        return (self.strings if random else self.words).sample(rng, split)
+
+
+def some_random(words: WordSource, share: float, min_length: int) -> WordSource:
+    """The words, with this share of random strings among those to train on, up to the benchmark's 20 letters.
+
+    Raises:
+        WordsError: no share.
+    """
+    if not 0 <= share <= 1:
+        raise WordsError(f"--random-strings {share:g}: need a share from 0 to 1")
+    longest = max(len(word) for word in BENCHMARK_WORDS)
+    return SomeRandom(words, RandomStrings(min(min_length, longest), longest), share) if share else words
+
+
 def load_words(source: str = "webster", *, min_length: int = 5, max_length: int = 15) -> WordSource:
     """Words of `min_length` to `max_length` letters.
 

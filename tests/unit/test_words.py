@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unblind.errors import WordsError
-from unblind.words import BENCHMARK_WORDS, LETTERS, SPLITS, WordList, load_words, split_of
+from unblind.words import BENCHMARK_WORDS, LETTERS, SPLITS, WordList, load_words, some_random, split_of
 
 
 def test_webster_has_the_known_words_and_lengths() -> None:
@@ -99,3 +99,27 @@ def test_an_empty_split_says_so(tmp_path: Path) -> None:
     path.write_text("scrawny\n")
     with pytest.raises(WordsError, match="test split"):
         load_words(str(path)).sample(np.random.default_rng(0), "test")
+
+
+def test_random_strings_are_for_training_alone() -> None:
+    words = load_words("webster", min_length=5, max_length=6)
+    source = some_random(words, 0.25, 5)
+    rng = np.random.default_rng(0)
+    drawn = {split: [source.sample(rng, split) for _ in range(400)] for split in SPLITS}
+    known = {split: set(words.words(split)) for split in SPLITS}
+    strings = [word for word in drawn["train"] if word not in known["train"]]
+    assert 60 < len(strings) < 140
+    assert {len(word) for word in strings} == set(range(5, 21))
+    assert all(split_of(word) == "train" for word in drawn["train"])
+    assert all(set(drawn[split]) <= known[split] for split in ("validation", "test"))
+
+
+def test_without_random_strings_nothing_changes() -> None:
+    words = load_words()
+    assert some_random(words, 0.0, 5) is words
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.5, float("nan")])
+def test_no_share_is_refused(share: float) -> None:
+    with pytest.raises(WordsError, match="--random-strings"):
+        some_random(load_words(), share, 5)
