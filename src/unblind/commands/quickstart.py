@@ -18,7 +18,7 @@ def quickstart(
     *,
     out: Path = Path("unblind-quickstart"),
     seed: int = 0,
-    train: int = 4000,
+    train: int = 8000,
     validation: int = 256,
     test: int = 1000,
     model: str = "tiny",
@@ -32,7 +32,7 @@ def quickstart(
     Args:
         out: the folder for data, runs, metrics.json and report.html.
         seed: of the drawing and of the training.
-        train: images to learn from.
+        train: images to learn from, half of them with random strings.
         validation: images to watch the training with.
         test: held-out images, of words and font families that no training has seen.
         model: tiny, or tiny-unmarked, its twin whose tower was never taught to mark circled letters.
@@ -48,7 +48,10 @@ def quickstart(
         _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
         data = out / "data"
         scene = SceneOptions(case="mixed")  # capitals are rare in words as they are
-        generate(data, GenerateOptions(train=train, validation=validation, test=test, seed=seed, scene=scene))
+        images = GenerateOptions(
+            train=train, validation=validation, test=test, seed=seed, random_strings=0.5, scene=scene
+        )
+        generate(data, images)
 
         _tell(2, "Asking the blind model. It learnt to read printed words, but never what a circle means.")
         blind = _evaluate(out / "blind", model, data, adapter=None)
