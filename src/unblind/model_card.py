@@ -25,7 +25,7 @@ _LICENCES = {
     "unknown": "That of its base, which Unblind does not know; ask whoever made that.",
 }
 _TRAINED = ("language", "projector", "vision", "rank", "alpha", "quantization", "learning_rate", "batch_size",
-            "accumulation", "epochs", "max_steps", "prompt", "seed")  # fmt: skip
+            "accumulation", "epochs", "max_steps", "prompt", "drop_blank", "seed")  # fmt: skip
 _USE_ADAPTER = """\
 ```sh
 pip install unblind
@@ -149,11 +149,13 @@ def _data(origin: Origin) -> str:
     told = origin.data
     if told.get("made_by") != "unblind generate":
         return f"`{source}`."
+    share = told.get("random_strings")
+    strings = f", and with random strings instead in {share:.0%} of them" if share else ""
     return (
         f"`{source}`: {told['train']:,} images for training, drawn by `unblind generate` (seed"
         f" {told['seed']}) from the words of `{told['words']}` with {told['min_length']} to"
-        f" {told['max_length']} letters. The words and the font families of its training, validation and test"
-        " images do not overlap, and the benchmark's own never occur in training."
+        f" {told['max_length']} letters{strings}. The words and the font families of its training, validation"
+        " and test images do not overlap, and the benchmark's own never occur in training."
     )
 
 

@@ -23,7 +23,8 @@ _GOOGLE = re.compile(r"google/paligemma2?-.+")
 ORIGIN = "unblind.json"  # in a merged checkpoint
 _FOLDERS = {path.parts[-3:]: name for name, path in EMBEDDED.items()}  # the same on any machine
 _PATHS = ("data", "out", "model", "cache_features")  # among a run's options
-_TOLD = ("made_by", "train", "seed", "words", "min_length", "max_length", "prompt")  # of the data's settings
+# of the data's settings
+_TOLD = ("made_by", "train", "seed", "words", "min_length", "max_length", "random_strings", "prompt")
 
 
 @dataclass(frozen=True)

@@ -153,6 +153,18 @@ def test_an_adapter_arrives_with_its_card_and_both_forms_of_results(hub: Hub, qu
     assert len(re.search(r"```sh\n(.*?)```", card.text, re.S)[1].splitlines()) <= 5
 
 
+def test_the_card_says_how_the_data_was_drawn(hub: Hub, quickstart: Path) -> None:
+    words = {"words": "webster", "min_length": 5, "max_length": 15, "random_strings": 0.5}
+    settings = {"made_by": "unblind generate", "train": 8000, "seed": 3} | words
+    (quickstart / "circles").mkdir()
+    (quickstart / "circles" / "settings.json").write_text(json.dumps(settings))
+    code, said = push(hub, quickstart, quickstart / "train", "me/cured", "--dataset", "me/circles")
+    assert code == 0, said
+    card = " ".join(ModelCard(hub.repos["models/me/cured"].files["README.md"].decode()).text.split())
+    assert "8,000 images for training, drawn by `unblind generate` (seed 3)" in card
+    assert "5 to 15 letters, and with random strings instead in 50% of them. The words" in card
+
+
 def test_no_path_of_this_machine_is_sent(hub: Hub, quickstart: Path) -> None:
     assert push(hub, quickstart, quickstart / "train" / "adapter", "me/cured")[0] == 0
     sent = b"\n".join([*hub.seen, *hub.files("models/me/cured").values()])
