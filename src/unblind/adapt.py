@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
+from torch import nn
 from transformers import PaliGemmaForConditionalGeneration
 
 from unblind.adapter_files import read_adapter
@@ -29,6 +31,11 @@ FULL_MODULES: dict[str, str] = {
     "projector": r"model\.multi_modal_projector",
     "vision": r"model\.vision_tower",
 }
+
+
+def paligemma(model: nn.Module) -> Any:
+    """The PaliGemmaModel inside, which holds tower, projector and language model, however it is wrapped."""
+    return next(m for m in model.modules() if "vision_tower" in dict(m.named_children()))
 
 
 def adapt(

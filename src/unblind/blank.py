@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unblind.adapt import paligemma
+
 
 def kept_patches(pixels: Tensor, grid: int) -> Tensor:
     """The patches of the rows that are not blank, as many rows for each image of the batch.
@@ -45,13 +47,12 @@ def dropping_patches(model: nn.Module) -> Iterator[None]:
 
     All patches are embedded, with their positions; the tower's layers get the kept ones.
     """
-    paligemma: Any = next(m for m in model.modules() if type(m).__name__ == "PaliGemmaModel")
+    inner = paligemma(model)
     kept: Tensor | None = None
 
-    def take(_: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    def take(_: nn.Module, __: Any, named: dict[str, Any]) -> None:
         nonlocal kept
         kept = named.pop("kept_patches", None)
-        return inputs, named
 
     def drop(_: nn.Module, __: Any, tokens: Tensor) -> Tensor:
         if kept is None:
@@ -59,6 +60,6 @@ def dropping_patches(model: nn.Module) -> Iterator[None]:
         return tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
 
     with ExitStack() as hooks:
-        hooks.enter_context(paligemma.register_forward_pre_hook(take, with_kwargs=True))
-        hooks.enter_context(paligemma.vision_tower.embeddings.register_forward_hook(drop))
+        hooks.enter_context(inner.register_forward_pre_hook(take, with_kwargs=True))
+        hooks.enter_context(inner.vision_tower.embeddings.register_forward_hook(drop))
         yield

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from unblind.adapt import paligemma
 from unblind.collate import name_of, pixels
 from unblind.errors import DatasetError, RecipeError
 from unblind.images import decode_image
@@ -87,7 +88,7 @@ def cached_features(loaded: Loaded, sets: Iterable[datasets.Dataset], folder: Pa
         DatasetError: a broken image.
         OutputError: the folder cannot be written.
     """
-    tower = _tower(loaded.model)
+    tower: nn.Module = paligemma(loaded.model).vision_tower
     trained = [name for name, parameter in tower.named_parameters() if parameter.requires_grad]
     if trained:
         raise RecipeError(
@@ -105,10 +106,10 @@ def without_tower(model: nn.Module, features: Features | None) -> Iterator[None]
 
     The projector goes on to work, so that it may be trained. Without `features`, nothing changes.
     """
-    parent = next((m for m in model.modules() if "vision_tower" in dict(m.named_children())), None)
-    if features is None or parent is None:
+    if features is None:
         yield
         return
+    parent = paligemma(model)
     tower = parent.vision_tower
     parent.vision_tower = Ready()
     try:
@@ -122,11 +123,6 @@ class Ready(nn.Module):
 
     def forward(self, pixel_values: Tensor, **_: Any) -> BaseModelOutputWithPooling:
         return BaseModelOutputWithPooling(last_hidden_state=pixel_values)
-
-
-def _tower(model: nn.Module) -> nn.Module:
-    found: nn.Module = next(m for name, m in model.named_modules() if name.endswith("model.vision_tower"))
-    return found
 
 
 def _images(dataset: datasets.Dataset) -> datasets.Dataset:
