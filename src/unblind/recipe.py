@@ -170,9 +170,9 @@ class PretrainOptions:
         dtype: auto, float32 or bfloat16; weights are float32 in any case.
     """
 
-    see_steps: int = 2000
-    read_steps: int = 1200
-    polish_steps: int = 6200
+    see_steps: int = 1600
+    read_steps: int = 1000
+    polish_steps: int = 5000
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3

@@ -41,6 +41,7 @@ _OFFSETS = (
     ((0, -2), (0, 2), (-1, 0), (1, 0)),
 )
 _SHARPNESS = 1.6
+_CIRCLED_WEIGHT = 5.0  # of a letter under an ellipse, which covers some of it, beside the many others
 
 
 class Heads(nn.Module):
@@ -55,7 +56,7 @@ class Heads(nn.Module):
         self.place = nn.Linear(width, 2 * MAX_LENGTH)
 
     def forward(self, tokens: torch.Tensor, lesson: Lesson) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss, and the shares of letters, circles and places that are right.
+        """The loss, and the shares of letters (all, circled ones), circles and places that are right.
 
         Args:
             tokens: (batch, rows * 16, width) from the tower.
@@ -64,16 +65,20 @@ class Heads(nn.Module):
         letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
         said = self.letter(tokens).float().view(-1, 1 + len(LETTERS))
         found, blank = letters > BLANK, letters == BLANK
-        loss = F.cross_entropy(said[found], letters[found]) + F.cross_entropy(said[blank], letters[blank])
+        ringed = circled[found] > 0.5
+        weight = 1.0 + (_CIRCLED_WEIGHT - 1) * ringed if self.circles else torch.ones_like(circled[found])
+        named = F.cross_entropy(said[found], letters[found], reduction="none")
+        loss = (weight * named).sum() / weight.sum() + F.cross_entropy(said[blank], letters[blank])
         circles = self.circled(tokens).float().flatten()[found]
         if self.circles:
             loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
         place = self.place(tokens).float().view(-1, MAX_LENGTH)[found]
         loss = loss + 0.25 * F.cross_entropy(place, places[found])
         with torch.no_grad():
-            ringed = circled[found] > 0.5
+            correct = (said[found].argmax(-1) == letters[found]).float()
             right = {
-                "letters": (said[found].argmax(-1) == letters[found]).float().mean(),
+                "letters": correct.mean(),
+                "circled letters": correct[ringed].mean(),
                 "circles": (circles[ringed] > 0).float().mean(),
                 "places": (place.argmax(-1) == places[found]).float().mean(),
             }
