@@ -81,19 +81,19 @@ class Collator:
         Raises:
             DatasetError: a row without prompt or answer, or with a broken image; the message has its id.
         """
+        questions = [self._question(row) for row in rows]
+        answers = [self._answer(row) if self.answers else [] for row in rows]
         pixel_values = self.features(rows) if self.features else self._pixels(rows)
         image, whole = self.processor.image_token_id, self.processor.image_seq_length
         kept = kept_patches(pixel_values, math.isqrt(whole)) if self.drop_blank else None
         seen = whole if kept is None else kept.shape[1]
-        questions = [[image] * seen + self._question(row) for row in rows]
-        answers = [self._answer(row) if self.answers else [] for row in rows]
-        length = max(len(q) + len(a) for q, a in zip(questions, answers, strict=True))
+        length = seen + max(len(q) + len(a) for q, a in zip(questions, answers, strict=True))
         pad = self.processor.tokenizer.pad_token_id
         ids = torch.full((len(rows), length), pad)
         types = torch.zeros_like(ids)
         attention = torch.zeros_like(ids)
         for i, (question, answer) in enumerate(zip(questions, answers, strict=True)):
-            tokens = question + answer
+            tokens = [image] * seen + question + answer
             ids[i, length - len(tokens) :] = torch.tensor(tokens)
             attention[i, length - len(tokens) :] = 1
             types[i, length - len(answer) :] = 1

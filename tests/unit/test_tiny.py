@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ from unblind.model import load
 from unblind.recipe import PretrainOptions, load_recipe
 from unblind.tiny import EMBEDDED, TINY
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
+from unblind.tiny.heads import Heads
 from unblind.tiny.lessons import BLANK, IGNORE, THIN, Lesson, Lessons, encode, encode_texts
+from unblind.tiny.log import Log
 from unblind.tiny.muon import Muon, orthogonalise
-from unblind.tiny.pretrain import Heads, attend_to_neighbours, look, pretrain, read_aloud
+from unblind.tiny.pretrain import attend_to_neighbours, look, pretrain, read_aloud
 from unblind.words import LETTERS, split_of
 
 FONTS = find_fonts().of_split("train")
@@ -195,6 +198,36 @@ def test_pretraining_goes_on_where_it_was_stopped(
         load(str(tmp_path / name / "checkpoint")).model.state_dict() for name in ("whole", "parts")
     )
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
+
+
+def test_the_log_of_an_interrupted_run_reads_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    def steps(log: Log, first: int, last: int) -> dict[str, float]:
+        for step in range(first, last + 1):
+            log.add(step, images=3, shares={"loss": torch.tensor(float(step))})
+        return log.state | {"step": last}
+
+    whole, parts = tmp_path / "whole.jsonl", tmp_path / "parts.jsonl"
+    for path in (whole, parts):
+        steps(Log(path, "see", {}), 1, 20)
+    steps(Log(whole, "read", {}), 1, 60)
+    first = Log(parts, "read", {})
+    saved = steps(first, 1, 40)
+    steps(first, 41, 60)  # lost, as is a line that was being written
+    with parts.open("a") as file:
+        file.write('{"stage": "re')
+    steps(Log(parts, "read", saved), 41, 60)
+
+    def read(path: Path) -> list[dict[str, Any]]:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        return [{k: v for k, v in row.items() if "second" not in k} for row in rows]
+
+    assert read(parts) == read(whole)
+    assert [(row["stage"], row["step"], row["images"], row["loss"]) for row in read(whole)] == [
+        ("see", 20, 60, 10.5),
+        ("read", 20, 60, 10.5),
+        ("read", 40, 120, 30.5),
+        ("read", 60, 180, 50.5),
+    ]
 
 
 def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:

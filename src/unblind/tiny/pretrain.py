@@ -7,9 +7,6 @@ Polish: both at once, every image telling the tower and the language side alike.
 
 from __future__ import annotations
 
-import json
-import math
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -27,9 +24,10 @@ from unblind.memory import keep_freed_memory
 from unblind.model import choose_device, choose_dtype
 from unblind.recipe import PretrainOptions
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
-from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson, Lessons
+from unblind.tiny.heads import Heads
+from unblind.tiny.lessons import BLANK, Lesson, Lessons
+from unblind.tiny.log import Log
 from unblind.tiny.muon import Muon
-from unblind.words import LETTERS
 
 Stage = Literal["see", "read", "polish"]
 
@@ -41,48 +39,6 @@ _OFFSETS = (
     ((0, -2), (0, 2), (-1, 0), (1, 0)),
 )
 _SHARPNESS = 1.6
-_CIRCLED_WEIGHT = 5.0  # of a letter under an ellipse, which covers some of it, beside the many others
-
-
-class Heads(nn.Module):
-    """What the tower's tokens are asked in the first stage, for each of a patch's two halves."""
-
-    def __init__(self, width: int, *, circles: bool = True) -> None:
-        """Linear heads on tokens of `width` features; without `circles`, that one's answer has no weight."""
-        super().__init__()
-        self.circles = circles
-        self.letter = nn.Linear(width, 2 * (1 + len(LETTERS)))
-        self.circled = nn.Linear(width, 2)
-        self.place = nn.Linear(width, 2 * MAX_LENGTH)
-
-    def forward(self, tokens: torch.Tensor, lesson: Lesson) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss, and the shares of letters (all, circled ones), circles and places that are right.
-
-        Args:
-            tokens: (batch, rows * 16, width) from the tower.
-            lesson: its targets.
-        """
-        letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
-        said = self.letter(tokens).float().view(-1, 1 + len(LETTERS))
-        found, blank = letters > BLANK, letters == BLANK
-        ringed = circled[found] > 0.5
-        weight = 1.0 + (_CIRCLED_WEIGHT - 1) * ringed if self.circles else torch.ones_like(circled[found])
-        named = F.cross_entropy(said[found], letters[found], reduction="none")
-        loss = (weight * named).sum() / weight.sum() + F.cross_entropy(said[blank], letters[blank])
-        circles = self.circled(tokens).float().flatten()[found]
-        if self.circles:
-            loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
-        place = self.place(tokens).float().view(-1, MAX_LENGTH)[found]
-        loss = loss + 0.25 * F.cross_entropy(place, places[found])
-        with torch.no_grad():
-            correct = (said[found].argmax(-1) == letters[found]).float()
-            right = {
-                "letters": correct.mean(),
-                "circled letters": correct[ringed].mean(),
-                "circles": (circles[ringed] > 0).float().mean(),
-                "places": (place.argmax(-1) == places[found]).float().mean(),
-            }
-        return loss, right
 
 
 @torch.no_grad()
@@ -236,7 +192,7 @@ def _run(
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
     model.train()
-    meter = _Meter(out / "log.jsonl", stage)
+    log = Log(out / "log.jsonl", stage, state or {})
     for step, lesson in enumerate(_lessons(stage, recipe, first, steps), first):
         frozen = (stage == "read" and step < recipe.frozen * steps) or (stage == "polish" and step < 50)
         _schedule(optimizers, step, steps, frozen, decay=0.5 if stage == "polish" else 0.3)
@@ -250,9 +206,9 @@ def _run(
             with faster:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        meter.add(step + 1, len(lesson.pixels), loss, right)
+        log.add(step + 1, len(lesson.pixels), {"loss": loss, **right})
         if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
-            _save(out / "state.pt", stage, step + 1, model, heads, optimizers)
+            _save(out / "state.pt", stage, step + 1, model, heads, optimizers, log)
 
 
 def _examine(
@@ -350,31 +306,6 @@ def _schedule(
             group["lr"] = 0.0 if frozen and i == 0 else group["peak"] * share
 
 
-class _Meter:
-    """Prints and logs a line every 20 steps."""
-
-    def __init__(self, path: Path, stage: Stage) -> None:
-        self.path, self.stage, self.start = path, stage, time.perf_counter()
-        self.images, self.sums, self.count = 0, dict[str, float](), 0
-
-    def add(self, step: int, images: int, loss: torch.Tensor, right: dict[str, torch.Tensor]) -> None:
-        self.images += images
-        self.count += 1
-        for name, value in {"loss": loss, **right}.items():
-            number = float(value.detach())
-            self.sums[name] = self.sums.get(name, 0.0) + (0.0 if math.isnan(number) else number)
-        if step % 20:
-            return
-        seconds = time.perf_counter() - self.start
-        row = {"stage": self.stage, "step": step, "seconds": round(seconds, 1), "images": self.images}
-        row |= {name: round(total / self.count, 4) for name, total in self.sums.items()}
-        row["images_per_second"] = round(self.images / seconds, 1)
-        print(json.dumps(row), flush=True)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        self.sums, self.count = {}, 0
-
-
 def _save(
     path: Path,
     stage: Stage,
@@ -382,10 +313,12 @@ def _save(
     model: nn.Module,
     heads: nn.Module,
     optimizers: list[torch.optim.Optimizer],
+    log: Log,
 ) -> None:
     state = {
         "stage": stage,
         "step": step,
+        **log.state,
         "model": model.state_dict(),
         "heads": heads.state_dict(),
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
