@@ -18,6 +18,7 @@ LINES = (
     ("read letters", "letters read aloud, each after the right ones", "#1a7f37"),
     ("read words", "whole answers read aloud", "#8250df"),
 )
+READ_ALONE = {"read letters": "letters", "read words": "words"}  # how they are called where the head rests
 STAGES = ("see", "read", "polish")
 
 
@@ -30,17 +31,17 @@ def main() -> None:
         own = [row for row in rows if row["stage"] == stage]
         minutes = [began + row["seconds"] / 60 for row in own]
         for key, label, color in LINES:
-            name = key.removeprefix("read ") if stage == "read" else key
-            if name in own[0] and (stage != "read" or key != name):
-                shares = [100 * row[name] for row in own]
-                axes.plot(minutes, shares, color=color, linewidth=1.4, label=label if stage != "see" else None)
+            name = READ_ALONE.get(key) if stage == "read" else key
+            if name in own[0]:
+                axes.plot(minutes, [100 * row[name] for row in own], color=color, linewidth=1.4, label=label)
         axes.text((began + minutes[-1]) / 2, 103, stage, ha="center", color="#57606a")
         began = minutes[-1]
         axes.axvline(began, color="#d0d7de", linewidth=1)
     axes.set(xlim=(0, began), ylim=(0, 100), xlabel="minutes", ylabel="% right on training lessons")
     axes.spines[["top", "right"]].set_visible(False)
     handles = {label: handle for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    axes.legend([handles[name] for _, name, _ in LINES], [name for _, name, _ in LINES], frameon=False)
+    names = [name for _, name, _ in LINES]
+    axes.legend([handles[name] for name in names], names, loc="lower right", frameon=False)
     figure.savefig(Path(__file__).parent / "images" / "tiny-base.png")
 
 

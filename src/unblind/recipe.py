@@ -172,7 +172,7 @@ class PretrainOptions:
 
     see_steps: int = 1600
     read_steps: int = 1000
-    polish_steps: int = 3600
+    polish_steps: int = 2800
     tokens: int = 6144
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
