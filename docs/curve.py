@@ -1,6 +1,6 @@
 """Draw docs/images/tiny-base.png: how the embedded base learnt, from the log of `unblind pretrain`.
 
-python docs/curve.py src/unblind/tiny/checkpoint/log.jsonl
+python docs/curve.py DIR/log.jsonl
 """
 
 from __future__ import annotations
