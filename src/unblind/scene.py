@@ -125,7 +125,8 @@ class SceneOptions:
         image_size: px; images are square.
         padding: free space on either side of the word, in 1/96 em (the benchmark: 25 to 200).
         ellipse_scale: axes over the letter's advance and ink height (the benchmark: 1.4).
-        line_width: of the ellipse, in points on a figure 10 inches wide (the benchmark: 4 to 6).
+        line_width: of the ellipse, in points on a figure 10 inches wide (the benchmark's 4 to 6 come
+            out as 5 to 9 here, because its figure is trimmed).
         jitter: the word's largest shift from the middle, as a share of the image size.
         case: how the word's letters are changed before they are drawn; `mixed` takes now this, now that way.
         text_color: a colour that Pillow knows (`black`, `#202020`, `rgb(0,0,0)`), or `random`.
