@@ -164,6 +164,7 @@ class PretrainOptions:
         start: a checkpoint that has the first two stages behind it, to go on with the third.
         font_sources: where lessons take their fonts from: bundled, system, folders, files.
         families: those to take; none named: all. Held-out families are never taken.
+        neighbours: those to take more often, as they resemble fonts that matter.
         seed: of weights and lessons.
         save_every: steps between checkpoints.
         device: auto, cpu, cuda or mps.
@@ -183,6 +184,7 @@ class PretrainOptions:
     start: str | None = None
     font_sources: tuple[str, ...] = ("bundled",)
     families: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
     seed: int = 0
     save_every: int = 200
     device: str = "auto"

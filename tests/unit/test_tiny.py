@@ -71,6 +71,16 @@ def test_thin_fonts_are_drawn_more_often_than_their_families_are() -> None:
     assert np.mean(thin) == pytest.approx(0.2 + 0.8 * by_chance, abs=0.05)
 
 
+def test_neighbours_are_drawn_more_often() -> None:
+    family = FONTS[0].family
+    options = {"fonts": FONTS, "seed": 0, "first": 0, "last": 1, "tokens": 1024, "growth": 1}
+    shares = []
+    for neighbours in ((), (family,)):
+        lessons, rng = Lessons(**options, neighbours=neighbours), np.random.default_rng(0)
+        shares.append(np.mean([lessons.pick_font(rng).family == family for _ in range(2000)]))
+    assert shares[1] == pytest.approx(shares[0] + 0.8 * 0.2 * (1 - shares[0]), abs=0.04)
+
+
 def test_targets_spell_the_words_from_left_to_right() -> None:
     lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=4096, growth=1)
     checked = 0

@@ -35,6 +35,7 @@ _WINDOWS = ((4, 0.30, MAX_LENGTH), (6, 0.30, MAX_LENGTH), (8, 0.22, 12), (GRID, 
 _LINE_WIDTH = (3.0, 10.0)  # thicker ones too than datasets have as a rule
 THIN = re.compile("thin|hairline|light", re.IGNORECASE)
 _THIN_SHARE = 0.2  # of the images; few families have such styles, and they are the hardest to read
+_NEIGHBOURS_SHARE = 0.2  # of the others
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class Lessons(IterableDataset[Lesson]):
         tokens: int,
         growth: int,
         larger: float = 0.25,
+        neighbours: Sequence[str] = (),
     ) -> None:
         """Keep what the lessons depend on.
 
@@ -92,11 +94,13 @@ class Lessons(IterableDataset[Lesson]):
             tokens: image tokens a lesson; the fewer rows it keeps, the more images it has.
             growth: the lesson from which on strings have their full length; before, they grow from 3 letters.
             larger: share of the images that are drawn larger than 224 px, and shrunk.
+            neighbours: families among the fonts that are drawn more often.
         """
         self.seed, self.first, self.last = seed, first, last
         self.tokens, self.growth, self.larger = tokens, growth, larger
         self._families = _by_family(fonts)
         self._thin = _by_family([font for font in fonts if THIN.search(f"{font.family} {font.style}")])
+        self._neighbours = _by_family([font for font in fonts if font.family in neighbours])
         self._words = load_words("webster", min_length=3, max_length=MAX_LENGTH)
 
     def __iter__(self) -> Iterator[Lesson]:
@@ -151,8 +155,12 @@ class Lessons(IterableDataset[Lesson]):
         return scene, font
 
     def pick_font(self, rng: np.random.Generator) -> Font:
-        """A family, then one of its styles, each as likely as any other; a share is thin in any case."""
-        families = self._thin if self._thin and rng.random() < _THIN_SHARE else self._families
+        """A family, then one of its styles, each as likely as any other; shares are thin, or neighbours."""
+        families = self._families
+        if self._thin and rng.random() < _THIN_SHARE:
+            families = self._thin
+        elif self._neighbours and rng.random() < _NEIGHBOURS_SHARE:
+            families = self._neighbours
         family = families[int(rng.integers(len(families)))]
         return family[int(rng.integers(len(family)))]
 

@@ -238,13 +238,14 @@ def _fonts(recipe: PretrainOptions) -> tuple[Font, ...]:
         FontsError: a source that does not exist, or families that are not found or held out.
     """
     fonts = find_fonts(*recipe.font_sources).of_split("train")
-    missing = sorted(set(recipe.families) - {font.family for font in fonts})
+    named = {*recipe.families, *recipe.neighbours}
+    missing = sorted(named - {font.family for font in fonts})
     if missing:
         raise FontsError(
             f"the recipe's families {', '.join(missing)} are not among the training fonts of"
             f" {', '.join(recipe.font_sources)}; install them (docs/tiny-base.md) or shorten the list"
         )
-    return tuple(font for font in fonts if not recipe.families or font.family in recipe.families)
+    return tuple(font for font in fonts if not recipe.families or font.family in named)
 
 
 def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
@@ -260,6 +261,7 @@ def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> I
         tokens=recipe.tokens,
         growth=growth,
         larger=larger,
+        neighbours=recipe.neighbours,
     )
     yield from DataLoader(lessons, batch_size=None, num_workers=1, prefetch_factor=4)
 
