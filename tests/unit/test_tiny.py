@@ -253,7 +253,9 @@ def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:
 
 def test_the_recipe_of_the_base_is_the_default() -> None:
     recipe = PretrainOptions(**load_recipe("tiny-base", PretrainOptions))
-    assert replace(recipe, font_sources=("bundled",), families=()) == PretrainOptions()
+    fonts = {"font_sources": ("bundled",), "families": (), "neighbours": ()}
+    assert replace(recipe, **fonts) == PretrainOptions()
+    assert set(recipe.neighbours) < set(recipe.families)
     assert {split_of_family(family) for family in recipe.families} == {"train"}
 
 
