@@ -25,12 +25,12 @@ from matplotlib import patches, pyplot
 from matplotlib.font_manager import FontProperties
 from PIL import Image
 
-from unblind.draw import draw
-from unblind.fonts import FontLibrary, find_fonts
-from unblind.glyphs import measure_word
-from unblind.images import encode_png
-from unblind.scene import Scene, SceneOptions, sample_scene
-from unblind.words import load_words
+from unblind.data.images import encode_png
+from unblind.tasks.circled_letter.draw import draw
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_scene
+from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.glyphs import measure_word
+from unblind.tasks.words import load_words
 
 matplotlib.use("Agg")
 

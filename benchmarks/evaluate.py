@@ -24,14 +24,14 @@ import torch
 from PIL import Image
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
-from unblind.collate import Collator, prepared
-from unblind.dataset import read
-from unblind.evaluation import batches, evaluate
-from unblind.generation import GenerateOptions, generate
-from unblind.images import decode_image
-from unblind.memory import keep_freed_memory
-from unblind.model import Loaded, load
-from unblind.tiny import TINY
+from unblind.data.generation import GenerateOptions, generate
+from unblind.data.images import decode_image
+from unblind.data.reading import read
+from unblind.evaluation.run import batches, evaluate
+from unblind.models.collate import Collator, prepared
+from unblind.models.embedded import TINY
+from unblind.models.loading import Loaded, load
+from unblind.runtime.memory import keep_freed_memory
 
 BATCH = 32
 SINGLES = 32  # at most so many are asked one by one

@@ -23,14 +23,14 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
-from unblind.architectures import make_config
-from unblind.dataset import read
-from unblind.evaluation import evaluate
-from unblind.generation import GenerateOptions, generate
-from unblind.memory_estimate import training_memory
-from unblind.model import choose_device, choose_dtype, load
+from unblind.data.generation import GenerateOptions, generate
+from unblind.data.reading import read
+from unblind.evaluation.run import evaluate
+from unblind.models.loading import choose_device, choose_dtype, load
+from unblind.models.memory_estimate import training_memory
+from unblind.models.paligemma_shapes import make_config
 from unblind.recipe import TrainOptions, load_recipe
-from unblind.training import fit
+from unblind.training.run import fit
 
 RECIPES = ("seed-notebook", "paligemma2-3b-qlora", "paligemma2-3b-lora")
 WARM = 2  # steps that are not timed

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from float32_products import products
 from train_step import build
-from unblind.adapt import adapt
+from unblind.models.adapters import adapt
 from unblind.recipe import load_recipe
 
 LAYERS = 26

@@ -19,9 +19,9 @@ import threading
 import time
 from pathlib import Path
 
-from unblind.generation import GenerateOptions, generate
+from unblind.data.generation import GenerateOptions, generate
 from unblind.recipe import TrainOptions
-from unblind.training import train
+from unblind.training.run import train
 
 IMAGES, STEPS, SECONDS_BETWEEN_SAMPLES = 128, 8, 1.0
 Samples = list[tuple[float, float]]  # seconds, MiB

@@ -21,14 +21,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unblind.collate import Collator
-from unblind.dataset import read
-from unblind.generation import GenerateOptions, generate
-from unblind.model import load
+from unblind.data.generation import GenerateOptions, generate
+from unblind.data.reading import read
+from unblind.data.stream import Stream, stream_maker
+from unblind.models.collate import Collator
+from unblind.models.loading import load
 from unblind.recipe import TrainOptions, load_recipe
-from unblind.stream import Stream, stream_maker
-from unblind.trainer import AnswerTrainer
-from unblind.training import fit
+from unblind.training.run import fit
+from unblind.training.trainer import AnswerTrainer
 
 WARM = 3  # steps that are not timed
 

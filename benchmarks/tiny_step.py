@@ -23,13 +23,13 @@ import datasets
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unblind.dataset import read
-from unblind.generation import GenerateOptions, generate
-from unblind.images import decode_image
-from unblind.model import load
+from unblind.data.generation import GenerateOptions, generate
+from unblind.data.images import decode_image
+from unblind.data.reading import read
+from unblind.models.embedded import TINY
+from unblind.models.loading import load
 from unblind.recipe import TrainOptions, load_recipe
-from unblind.tiny import TINY
-from unblind.training import fit
+from unblind.training.run import fit
 
 RECIPE = load_recipe("tiny")
 SAMPLES = RECIPE["batch_size"] * RECIPE["accumulation"]  # a step
@@ -133,9 +133,9 @@ def _floor(data: Path) -> tuple[float, float, float]:
 
     Returns the operations with whole images, those of our batches, and the rate.
     """
-    from unblind.adapt import adapt
-    from unblind.blank import dropping_patches
-    from unblind.collate import Collator, prepared
+    from unblind.models.adapters import adapt
+    from unblind.models.blank_patches import dropping_patches
+    from unblind.models.collate import Collator, prepared
 
     loaded = load("tiny", dtype="float32")
     scopes = {part: RECIPE[part] for part in ("language", "projector", "vision")}

@@ -37,11 +37,11 @@ from transformers import PaliGemmaForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 from float32_products import products
-from unblind.adapt import adapt
-from unblind.architectures import make_config
-from unblind.collate import Collator, prepared
-from unblind.features import cached_features, without_tower
-from unblind.model import Loaded, load
+from unblind.models.adapters import adapt
+from unblind.models.collate import Collator, prepared
+from unblind.models.loading import Loaded, load
+from unblind.models.paligemma_shapes import make_config
+from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import load_recipe
 
 WAYS = {  # LoRA in the tower, logits at every position, pixels through the tower

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from unblind.blindtest import IMAGE_SIZE, benchmark_fonts, benchmark_scene
-from unblind.dataset import read
-from unblind.draw import draw
+from unblind.data.reading import read
+from unblind.tasks.circled_letter.blindtest import IMAGE_SIZE, benchmark_fonts, benchmark_scene
+from unblind.tasks.circled_letter.draw import draw
 
 CELLS = ((8, 25, 6), (2, 100, 4))  # index, padding, line width
 TOP, BOTTOM, GAP = 216, 310, 12

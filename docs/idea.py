@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFont
 
-from unblind.dataset import read
-from unblind.fonts import find_fonts
+from unblind.data.reading import read
+from unblind.tasks.fonts import find_fonts
 
 COLUMNS, ROWS, GAP = 3, 4, 16
 SIZE, HEIGHT, CAPTION = 448, 176, 64  # px: the image's width doubled, the part of it that is shown, the text

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unblind.draw import draw
-from unblind.fonts import find_fonts
-from unblind.scene import SceneOptions, sample_scene
-from unblind.words import load_words
+from unblind.tasks.circled_letter.draw import draw
+from unblind.tasks.circled_letter.scene import SceneOptions, sample_scene
+from unblind.tasks.fonts import find_fonts
+from unblind.tasks.words import load_words
 
 COLUMNS, ROWS, SIZE, GAP = 4, 3, 448, 12
 

@@ -9,8 +9,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a core for each worker and what it st
 
 import pytest
 
-from unblind.fonts import FontLibrary, find_fonts
-from unblind.words import WordSource, load_words
+from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.words import WordSource, load_words
 
 
 @pytest.fixture(scope="session")

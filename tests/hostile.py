@@ -234,7 +234,7 @@ def _millions(path: Path) -> None:
 
 def predictions(folder: Path) -> Corpus:
     """Folders that look like finished evaluations."""
-    from unblind.predictions import FILE
+    from unblind.scoring.predictions import FILE
 
     columns = {name: ["a", "b"] for name in ("id", "answer", "free", "restricted")}
     tables: dict[str, dict[str, object]] = {
@@ -260,7 +260,7 @@ def predictions(folder: Path) -> Corpus:
 
 def fonts(folder: Path) -> Corpus:
     """Fonts that cannot draw our letters, or are none."""
-    from unblind.fonts import find_fonts
+    from unblind.tasks.fonts import find_fonts
 
     data = find_fonts().fonts[0].path.read_bytes()
     made = {
@@ -293,7 +293,7 @@ def fonts(folder: Path) -> Corpus:
 
 
 def _letters() -> str:
-    from unblind.words import LETTERS
+    from unblind.tasks.words import LETTERS
 
     return LETTERS
 
@@ -324,7 +324,7 @@ def variable(path: Path) -> None:
     """A good font with an axis added; its default is drawn."""
     from fontTools.ttLib import TTFont
 
-    from unblind.fonts import find_fonts
+    from unblind.tasks.fonts import find_fonts
 
     font = TTFont(next(font.path for font in find_fonts().fonts if font.path.suffix == ".ttf"))
     builder = FontBuilder(font=font)

@@ -15,7 +15,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
-from unblind.model import Loaded
+from unblind.models.loading import Loaded
 from unblind.tiny.build import VOCABULARY, new_processor
 
 SIZE, PATCH, WIDTH = 28, 14, 32

@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from unblind import generation
-from unblind.scene import SceneOptions
+from unblind.data import generation
+from unblind.tasks.circled_letter.scene import SceneOptions
 
 SHARD_ROWS = 100
 OPTIONS = generation.GenerateOptions(

@@ -10,15 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unblind.dataset import read, redraw
+    from unblind.data.generation import GenerateOptions, generate
+    from unblind.data.reading import read, redraw
     from unblind.errors import UnblindError
-    from unblind.evaluation import evaluate
-    from unblind.generation import GenerateOptions, generate
-    from unblind.model import load
+    from unblind.evaluation.run import evaluate
+    from unblind.models.loading import load
     from unblind.recipe import TrainOptions
     from unblind.report import write_report
-    from unblind.scoring import score
-    from unblind.training import train
+    from unblind.scoring.metrics import score
+    from unblind.training.run import train
 
 __all__ = [
     "GenerateOptions",
@@ -35,17 +35,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GenerateOptions": "generation",
+    "GenerateOptions": "data.generation",
     "TrainOptions": "recipe",
     "UnblindError": "errors",
-    "generate": "generation",
-    "read": "dataset",
-    "redraw": "dataset",
-    "load": "model",
+    "generate": "data.generation",
+    "read": "data.reading",
+    "redraw": "data.reading",
+    "load": "models.loading",
     "write_report": "report",
-    "evaluate": "evaluation",
-    "score": "scoring",
-    "train": "training",
+    "evaluate": "evaluation.run",
+    "score": "scoring.metrics",
+    "train": "training.run",
 }
 
 

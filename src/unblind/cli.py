@@ -13,9 +13,9 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
-from unblind.flags import HelpFormatter, show_default
-from unblind.processes import check_launch, first_to_fail, leave
-from unblind.stopping import Stopped, on_sigterm
+from unblind.help import HelpFormatter, show_default
+from unblind.runtime.distributed import check_launch, first_to_fail, leave
+from unblind.runtime.sigterm import Stopped, on_sigterm
 
 HELP = """Cure a vision-language model's blindness: which letter of a word is circled?
 

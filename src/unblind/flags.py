@@ -1,20 +1,14 @@
-"""How options look in --help: the common ones are explained, the others named; --help-all explains all."""
+"""Where an option stands in --help: `rank: Adapter[int] = 16` puts it into the panel "What is trained"."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import Annotated, TypeVar
 
-from attrs import evolve
 from cyclopts import Group, Parameter
-from cyclopts.help import DefaultFormatter, HelpPanel
-from rich.text import Text
-
-if TYPE_CHECKING:
-    from rich.console import Console, ConsoleOptions
 
 T = TypeVar("T")
 
-# Panels after the one with the common options, in this order; `rank: Adapter[int] = 16` puts an option there.
+# The panels after the one with the common options, in this order.
 Drawing = Annotated[T, Parameter(group=Group.create_ordered("Drawing"))]
 Question = Annotated[T, Parameter(group=Group.create_ordered("Question and files"))]
 Adapter = Annotated[T, Parameter(group=Group.create_ordered("What is trained"))]
@@ -22,34 +16,3 @@ Optimizer = Annotated[T, Parameter(group=Group.create_ordered("How it is trained
 Watching = Annotated[T, Parameter(group=Group.create_ordered("How it is watched"))]
 Memory = Annotated[T, Parameter(group=Group.create_ordered("Memory"))]
 Machine = Annotated[T, Parameter(group=Group.create_ordered("Where it runs"))]
-
-
-def show_default(value: object) -> str | None:
-    """A default as one would type it; None (not shown) for nothing, an empty list, and a flag that is off."""
-    if isinstance(value, bool) or value is None:
-        return "on" if value else None
-    if isinstance(value, tuple):
-        return " ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value) or None
-    return str(value)
-
-
-class HelpFormatter(DefaultFormatter):
-    """Explain what is common and name the rest, or explain everything."""
-
-    def __init__(self, *, everything: bool = False) -> None:
-        super().__init__()
-        self.everything = everything
-        self.introduced = False
-
-    def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
-        """Print one panel."""
-        if self.everything or panel.title in ("Commands", "Arguments", "Parameters"):
-            # a flag that is off needs no --no-flag; it is accepted all the same
-            entries = [e if e.default else evolve(e, negative_names=()) for e in panel.entries]
-            super().__call__(console, options, panel.copy(entries=entries))
-        elif panel.entries:
-            if not self.introduced:
-                console.print("\nMore, explained by --help-all:", style="bold")
-                self.introduced = True
-            names = " ".join(entry.names[0] for entry in panel.entries)
-            console.print(Text(f"{panel.title}: ").append(names, "cyan"))

@@ -20,8 +20,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from unblind.adapt import adapt
-from unblind.model import load
+from unblind.models.adapters import adapt
+from unblind.models.loading import load
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install -e '.[demo]'")
 from playwright.sync_api import Page, expect

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from unit.test_report import make_quickstart
 
 from browser.conftest import Open
 from unblind.report import write_report
-from unit.test_report import make_quickstart
 
 Keep = Callable[[Page, str], None]
 

@@ -18,7 +18,7 @@ import torch
 
 import small_model
 from e2e.conftest import Done, Run
-from unblind.adapt import adapt
+from unblind.models.adapters import adapt
 
 SMALL = ["--train", "8", "--validation", "4", "--test", "4", "--workers", "1"]
 
@@ -223,7 +223,7 @@ for name in names:
 
 
 def test_a_model_too_large_for_the_memory(unblind: Run, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("unblind.model.free_memory", lambda _: 1_000_000)
+    monkeypatch.setattr("unblind.models.loading.free_memory", lambda _: 1_000_000)
     done = unblind("predict", image, "--device", "cpu")
     assert_refused(done, "tiny takes", "GiB free", "--quantization nf4", "unblind doctor --model")
 

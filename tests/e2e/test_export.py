@@ -18,11 +18,11 @@ import small_model
 from e2e.conftest import Run
 from stand_in_hub import serve
 from unblind.errors import ModelError
-from unblind.evaluation import Answer
-from unblind.export import compare, export
-from unblind.model import load
+from unblind.evaluation.run import Answer
+from unblind.models.loading import load
 from unblind.recipe import TrainOptions
-from unblind.training import fit
+from unblind.sharing.export import compare, export
+from unblind.training.run import fit
 
 EXACT = ("--device", "cpu", "--dtype", "float32")
 

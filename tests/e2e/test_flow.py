@@ -12,7 +12,7 @@ import pytest
 
 from e2e.conftest import Run
 from unblind.cli import COMMANDS
-from unblind.memory_estimate import Job, Memory
+from unblind.models.memory_estimate import Job, Memory
 
 BENCHMARK = Path(__file__).parents[3] / "shared" / "blindtest" / "acknowledgement.parquet"
 
@@ -91,7 +91,7 @@ assert all(len(processor.tokenizer(c, add_special_tokens=False).input_ids) == 1 
 model = peft.PeftModel.from_pretrained(model, adapter)
 assert any("lora" in name for name, _ in model.named_parameters())
 """
-    from unblind.tiny import TINY
+    from unblind.models.embedded import TINY
 
     arguments = [TINY, quickstart / "train" / "adapter"]
     subprocess.run([sys.executable, "-c", code, *arguments], check=True, timeout=120)
@@ -178,8 +178,8 @@ def test_doctor_names_the_recipe_that_fits(
         (None, 32, 0.1),
     ]
     made = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in jobs]
-    monkeypatch.setattr("unblind.memory_estimate.reckon", lambda *_: iter(made))
-    monkeypatch.setattr("unblind.memory.total_memory", lambda _: gib * 2**30)
+    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_: iter(made))
+    monkeypatch.setattr("unblind.runtime.memory.total_memory", lambda _: gib * 2**30)
     done = unblind("doctor", "--model", "google/paligemma2-3b-pt-224")
     assert done.code == 0 and says in done.out, done.out
 

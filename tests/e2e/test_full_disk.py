@@ -14,8 +14,8 @@ from filelock import FileLock
 import small_model
 from e2e.conftest import Run
 from e2e.test_bad_input import assert_refused
-from unblind.checkpoints import newest_checkpoint
-from unblind.outputs import LOCK
+from unblind.runtime.outputs import LOCK
+from unblind.training.checkpoints import newest_checkpoint
 
 Disk = Callable[[int], Path]
 

@@ -180,7 +180,9 @@ def test_adapters(
     monkeypatch: pytest.MonkeyPatch,
     command: str,
 ) -> None:
-    monkeypatch.setattr("unblind.hub.get_token", lambda: None)  # whoever runs this: nothing is sent
+    monkeypatch.setattr(
+        "unblind.sharing.upload.get_token", lambda: None
+    )  # whoever runs this: nothing is sent
     good, other = adapter(base, tmp_path / "good"), tmp_path / "other"
     wide = small_model.checkpoint(tmp_path / "wide", width=64)
     adapter(wide, other)
@@ -208,8 +210,8 @@ def test_adapters(
 
 def adapter(base: Path, folder: Path) -> Path:
     """An untrained adapter of a base."""
-    from unblind.adapt import adapt
-    from unblind.model import load
+    from unblind.models.adapters import adapt
+    from unblind.models.loading import load
 
     scopes = dict.fromkeys(("language", "projector", "vision"), "lora")
     adapt(load(str(base), device="cpu").model, scopes, rank=4).save_pretrained(folder)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from unblind.images import encode_png
+from unblind.data.images import encode_png
 
 NAME = "XAI/vlmsareblind"
 COMMIT = "0123456789" * 4

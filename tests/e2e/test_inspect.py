@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 from unblind.errors import RecipeError
-from unblind.tiny import TINY
+from unblind.models.embedded import TINY
 
 pytest.importorskip("inspect_ai", reason="needs unblind[inspect]")
 
@@ -47,7 +47,7 @@ def log(tmp_path: Path):
 
 
 def test_samples_and_rules(dataset: Path) -> None:
-    from unblind.inspect_task import circled_letter
+    from unblind.evaluation.inspect_task import circled_letter
 
     rows = pq.read_table(dataset / "data" / "test-00000-of-00001.parquet").to_pylist()
     task = circled_letter(data=str(dataset), limit=3)
@@ -125,9 +125,9 @@ def _answers(address: str) -> bool:
 
 def test_over_http(server: str, dataset: Path, tmp_path: Path) -> None:
     """The tiny base gives the same replies over HTTP as here."""
-    from unblind.dataset import read
-    from unblind.evaluation import evaluate as ask
-    from unblind.model import load
+    from unblind.data.reading import read
+    from unblind.evaluation.run import evaluate as ask
+    from unblind.models.loading import load
 
     data = ("-T", f"data={dataset}", "-T", "limit=4", "-T", "prompt=read", "--max-tokens", "16")
     model = ("--model", f"openai-api/local/{TINY}", "--max-connections", "1")

@@ -24,7 +24,7 @@ import torch
 
 import small_model
 from e2e.conftest import Run
-from unblind.checkpoints import newest_checkpoint
+from unblind.training.checkpoints import newest_checkpoint
 
 KILLS = int(os.environ.get("UNBLIND_KILLS", "3"))
 SEED = int(os.environ.get("UNBLIND_SEED", "0"))

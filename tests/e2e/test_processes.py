@@ -16,12 +16,12 @@ import pytest
 from safetensors.torch import load_file
 
 import small_model
-from unblind.checkpoints import newest_checkpoint
-from unblind.dataset import read
-from unblind.evaluation import evaluate
-from unblind.model import load
+from unblind.data.reading import read
+from unblind.evaluation.run import evaluate
+from unblind.models.loading import load
 from unblind.recipe import TrainOptions
-from unblind.training import train
+from unblind.training.checkpoints import newest_checkpoint
+from unblind.training.run import train
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 250  # seconds

@@ -21,9 +21,9 @@ from safetensors.numpy import save_file
 import stand_in_hub
 import unblind
 from stand_in_hub import TOKEN, Hub, Repo
-from unblind.intervals import wilson
 from unblind.recipe import TrainOptions
-from unblind.scoring import score
+from unblind.scoring.intervals import wilson
+from unblind.scoring.metrics import score
 
 TINY = Path(unblind.__file__).parent / "tiny" / "checkpoint"
 GOOGLE = "google/paligemma2-3b-pt-224"

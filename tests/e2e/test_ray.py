@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from unblind import generation
+from unblind.data import generation
 
 pytest.importorskip("ray", reason="Ray is not installed; pip install unblind[ray]")
 

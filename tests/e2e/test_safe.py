@@ -17,7 +17,7 @@ import hostile
 import small_model
 from e2e.conftest import Done, Run
 from e2e.test_bad_input import assert_refused
-from unblind.checkpoints import seal
+from unblind.training.checkpoints import seal
 
 ROOT = Path(__file__).parents[2]
 # The first releases without the holes that we know of, in what we ask for by name.

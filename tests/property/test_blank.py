@@ -12,12 +12,12 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 import small_model
-from unblind.blank import dropping_patches, kept_patches
-from unblind.collate import Collator
 from unblind.errors import RecipeError
+from unblind.models.blank_patches import dropping_patches, kept_patches
+from unblind.models.collate import Collator
 from unblind.recipe import TrainOptions
-from unblind.trainer import AnswerTrainer
-from unblind.training import fit
+from unblind.training.run import fit
+from unblind.training.trainer import AnswerTrainer
 
 GRID, PATCH = 8, 2
 SPOTS = arrays.arrays(np.bool_, (3, GRID, GRID), fill=st.just(False))

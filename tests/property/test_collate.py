@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import small_model
-from unblind.collate import Collator, check_mask, letter_tokens
 from unblind.errors import DatasetError
-from unblind.words import LETTERS
+from unblind.models.collate import Collator, check_mask, letter_tokens
+from unblind.tasks.words import LETTERS
 
 MODEL = small_model.model()
 TEXT = st.text(alphabet="abc XYZ?,", min_size=1, max_size=12)

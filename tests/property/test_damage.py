@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 import hostile
 import small_model
-from unblind.adapt import adapt, attach
-from unblind.dataset import read
+from unblind.data.reading import read
 from unblind.errors import UnblindError
-from unblind.fonts import find_fonts
-from unblind.predictions import read_predictions
+from unblind.models.adapters import adapt, attach
 from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
-from unblind.words import load_words
+from unblind.scoring.predictions import read_predictions
+from unblind.tasks.fonts import find_fonts
+from unblind.tasks.words import load_words
 
 few = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 numbers = itertools.count()

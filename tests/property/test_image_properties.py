@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from unblind.data.images import decode_image, encode_png
 from unblind.errors import DatasetError
-from unblind.images import decode_image, encode_png
 
 pixels = hnp.arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)))
 

@@ -10,12 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from unblind.draw import draw, letter_boxes
 from unblind.errors import SceneError
-from unblind.fonts import FontLibrary
-from unblind.glyphs import draw_letters, measure_word
-from unblind.scene import Scene, SceneOptions, grid_scenes, lay_out, sample_scene
-from unblind.words import SPLITS, Split, WordSource, load_words, split_of
+from unblind.tasks.circled_letter.draw import draw, letter_boxes
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions, grid_scenes, lay_out, sample_scene
+from unblind.tasks.fonts import FontLibrary
+from unblind.tasks.glyphs import draw_letters, measure_word
+from unblind.tasks.splits import SPLITS, Split
+from unblind.tasks.words import WordSource, load_words, split_of
 
 OPTIONS = [
     SceneOptions(),

@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblind.intervals import mcnemar, paired_difference, wilson
-from unblind.mistakes import confusions
-from unblind.scoring import score
+from unblind.scoring.intervals import mcnemar, paired_difference, wilson
+from unblind.scoring.metrics import score
+from unblind.scoring.mistakes import confusions
 
 LETTERS = st.sampled_from(string.ascii_letters)
 COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

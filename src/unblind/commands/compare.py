@@ -28,8 +28,8 @@ def compare(
             samples' own.
         out: a JSON file to write the numbers to as well.
     """
-    from unblind.compare import compare_sources
-    from unblind.outputs import write_json
+    from unblind.runtime.outputs import write_json
+    from unblind.scoring.compare import compare_sources
 
     found = compare_sources(a, b, by=by, prompt=prompt)
     show(found)

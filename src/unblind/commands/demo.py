@@ -37,8 +37,8 @@ def demo(
     """
     from unblind.demo.ask import Models
     from unblind.demo.serve import listen, serve
-    from unblind.fonts import find_fonts
-    from unblind.model import load
+    from unblind.models.loading import load
+    from unblind.tasks.fonts import find_fonts
 
     with closing(listen(host, port)) as place:  # first: it fails at once, where loading takes a while
         loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)

@@ -7,7 +7,7 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from unblind.versions import versions
+from unblind.runtime.versions import versions
 
 if TYPE_CHECKING:
     import torch
@@ -25,8 +25,8 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
     """
     import torch
 
-    from unblind.fonts import find_fonts
-    from unblind.model import choose_device, choose_dtype
+    from unblind.models.loading import choose_device, choose_dtype
+    from unblind.tasks.fonts import find_fonts
 
     device = choose_device()
     dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
@@ -51,9 +51,9 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from unblind.memory import total_memory
-    from unblind.memory_estimate import reckon
-    from unblind.model import choose_dtype
+    from unblind.models.loading import choose_dtype
+    from unblind.models.memory_estimate import reckon
+    from unblind.runtime.memory import total_memory
 
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)
@@ -81,7 +81,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
 
 
 def _memory() -> str:
-    from unblind.memory import machine_memory
+    from unblind.runtime.memory import machine_memory
 
     total = machine_memory()
     return "" if total is None else f", {total / 2**30:.0f} GiB of memory"

@@ -62,12 +62,12 @@ def evaluate(
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
     """
-    from unblind.dataset import read
-    from unblind.evaluation import evaluate_to
-    from unblind.model import load
-    from unblind.occlusion import occlusion_check, scenes_needed
-    from unblind.outputs import claim, write_json
-    from unblind.processes import main_process
+    from unblind.data.reading import read
+    from unblind.evaluation.occlusion import occlusion_check, scenes_needed
+    from unblind.evaluation.run import evaluate_to
+    from unblind.models.loading import load
+    from unblind.runtime.distributed import main_process
+    from unblind.runtime.outputs import claim, write_json
 
     given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
     settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}

@@ -33,7 +33,7 @@ def export(
         revision: of the base on the hub.
         samples: drawn, to check it with.
     """
-    from unblind.export import export as run
+    from unblind.sharing.export import export as run
 
     merged = run(
         out, adapter, model=model, revision=revision, dtype=dtype, device=device, samples=samples

@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from unblind.fonts import find_fonts, split_of_family
+from unblind.tasks.fonts import find_fonts, split_of_family
 
 
 def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool = False) -> None:

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from unblind import generation
+from unblind.data import generation
+from unblind.data.generation import Engine, GenerateOptions
 from unblind.flags import Machine
-from unblind.generation import Engine, GenerateOptions
 
 
 def generate(

@@ -41,10 +41,10 @@ def predict(
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
-    from unblind.evaluation import answer
-    from unblind.images import decode_image
-    from unblind.model import load
-    from unblind.prompts import prompt_text
+    from unblind.data.images import decode_image
+    from unblind.evaluation.run import answer
+    from unblind.models.loading import load
+    from unblind.tasks.prompts import prompt_text
 
     pictures = [decode_image(path, str(path)) for path in images]
     loaded = load(

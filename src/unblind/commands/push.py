@@ -30,7 +30,7 @@ def push(
         results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
         dataset: what the evaluated data is called on the hub (push it first); the hub's leaderboards need it.
     """
-    from unblind import hub
+    from unblind.sharing import upload as hub
 
     upload = hub.prepare(folder, repo, results=results, dataset=dataset)
     page = hub.push(upload, repo, private=private)

@@ -37,11 +37,11 @@ def quickstart(
         test: held-out images, of words and font families that no training has seen.
         model: tiny, or tiny-unmarked, its twin whose tower was never taught to mark circled letters.
     """
-    from unblind.generation import GenerateOptions, generate
-    from unblind.outputs import claim, write_json
+    from unblind.data.generation import GenerateOptions, generate
     from unblind.report import write_report
-    from unblind.scene import SceneOptions
-    from unblind.training import train as fine_tune
+    from unblind.runtime.outputs import claim, write_json
+    from unblind.tasks.circled_letter.scene import SceneOptions
+    from unblind.training.run import train as fine_tune
 
     settings = {"seed": seed, "train": train, "validation": validation, "test": test, "model": model}
     with claim(out, settings, made_by="unblind quickstart"):
@@ -78,9 +78,9 @@ def quickstart(
 
 def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[str, Any]:
     """Measure on the held-out split, or read what was measured before an interruption."""
-    from unblind.dataset import read
-    from unblind.evaluation import evaluate_to
-    from unblind.model import load
+    from unblind.data.reading import read
+    from unblind.evaluation.run import evaluate_to
+    from unblind.models.loading import load
 
     if (out / "metrics.json").exists():
         found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))

@@ -22,11 +22,11 @@ def score(predictions: Path, *, rule: str | None = None, out: Path | None = None
         out: a JSON file to write the numbers to as well.
     """
     from unblind.errors import DatasetError
-    from unblind.intervals import proportion
-    from unblind.outputs import write_json
-    from unblind.predictions import read_predictions, restricted_hits
-    from unblind.rules import rule_named
-    from unblind.scoring import by_rules
+    from unblind.runtime.outputs import write_json
+    from unblind.scoring.intervals import proportion
+    from unblind.scoring.metrics import by_rules
+    from unblind.scoring.predictions import read_predictions, restricted_hits
+    from unblind.scoring.rules import rule_named
 
     if rule is not None:
         rule_named(rule)

@@ -20,8 +20,8 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
         options: the run.
     """
     del recipe  # read by the command line before
-    from unblind.processes import main_process
-    from unblind.training import train as run
+    from unblind.runtime.distributed import main_process
+    from unblind.training.run import train as run
 
     result = run(options)
     if not main_process():

@@ -10,9 +10,9 @@ from threading import Lock
 from peft import PeftModel
 from PIL import Image
 
-from unblind.evaluation import Answer, answer, letter_probabilities
-from unblind.model import Loaded
-from unblind.words import LETTERS
+from unblind.evaluation.run import Answer, answer, letter_probabilities
+from unblind.models.loading import Loaded
+from unblind.tasks.words import LETTERS
 
 AT_ONCE = 4  # hidden parts a forward pass: few, so that an answer never waits long for the pass before it
 

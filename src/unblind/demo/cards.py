@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from unblind.data.images import encode_png
 from unblind.demo.paint import Box, Picture
-from unblind.evaluation import Answer
-from unblind.images import encode_png
+from unblind.evaluation.run import Answer
 
 LEAST = 0.05  # a fall of the probability that is worth naming
 _environment = Environment(

@@ -15,8 +15,8 @@ from unblind.demo import cards
 from unblind.demo.ask import Models
 from unblind.demo.paint import COLOURS, Drawing, Picture, uploaded
 from unblind.errors import DemoError, UnblindError
-from unblind.fonts import Font, FontLibrary, split_of_family
-from unblind.words import load_words
+from unblind.tasks.fonts import Font, FontLibrary, split_of_family
+from unblind.tasks.words import load_words
 
 WORD, INDEX, FONT = "Acknowledgement", 3, "Source Serif Pro"  # the benchmark's word, in a held-out family
 CLICK = """

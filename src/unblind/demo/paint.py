@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from unblind.draw import draw, letter_boxes
+from unblind.data.images import decode_image
 from unblind.errors import DemoError
-from unblind.fonts import Font
-from unblind.glyphs import measure_word
-from unblind.images import decode_image
-from unblind.occlusion import without_letter
-from unblind.scene import Scene, lay_out
-from unblind.words import LETTERS
+from unblind.evaluation.occlusion import without_letter
+from unblind.tasks.circled_letter.draw import draw, letter_boxes
+from unblind.tasks.circled_letter.scene import Scene, lay_out
+from unblind.tasks.fonts import Font
+from unblind.tasks.glyphs import measure_word
+from unblind.tasks.words import LETTERS
 
 EM = 96.0  # the unit of padding, as `lay_out` takes it, is 1/96 em
 LONGEST = 20  # letters; the benchmark's longest word

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 from unblind.demo.ask import Models
 from unblind.demo.page import Demo, build, one_a_family
 from unblind.errors import DemoError
-from unblind.fonts import FontLibrary
+from unblind.tasks.fonts import FontLibrary
 
 UPLOAD = "10mb"
 # With this the browser itself refuses whatever is not from here.

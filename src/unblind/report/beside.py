@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from unblind.compare import hits_by_id, paired, published_hits, published_models
-from unblind.intervals import proportion
-from unblind.predictions import texts
-from unblind.published import Published, published
 from unblind.report.charts import printable
 from unblind.report.load import Study
-from unblind.words import BENCHMARK_WORDS
+from unblind.scoring.compare import hits_by_id, paired, published_hits, published_models
+from unblind.scoring.intervals import proportion
+from unblind.scoring.predictions import texts
+from unblind.scoring.published import Published, published
+from unblind.tasks.words import BENCHMARK_WORDS
 
 BEST = 5  # published models in the first picture
 

@@ -21,7 +21,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from unblind.report.load import Curve
-from unblind.words import LETTERS
+from unblind.tasks.words import LETTERS
 
 WIDTH = 360  # points; one point is one unit of the SVG's viewBox
 POINTS = 300  # of a learning curve; more would only add bytes

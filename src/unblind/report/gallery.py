@@ -14,11 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from unblind.data.images import decode_image
 from unblind.errors import DatasetError
-from unblind.images import decode_image
-from unblind.predictions import integers, restricted_hits, shares, texts
 from unblind.report.charts import printable
 from unblind.report.load import Study
+from unblind.scoring.predictions import integers, restricted_hits, shares, texts
 
 WRONG, RIGHT = 24, 12  # how many of each are shown
 SIDE = 448  # px, the longest side of an image in the page

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from unblind.errors import DatasetError, OutputError
-from unblind.predictions import read_predictions
-from unblind.scoring import score
+from unblind.scoring.metrics import score
+from unblind.scoring.predictions import read_predictions
 
 VIEWS = ("whole", "ellipse", "letter", "other")  # of occlusion.json: what is covered
 

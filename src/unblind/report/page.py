@@ -13,15 +13,15 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from unblind.errors import OutputError
-from unblind.mistakes import confusions
-from unblind.outputs import write_text
-from unblind.predictions import texts
 from unblind.report import charts, explained
 from unblind.report.beside import beside
 from unblind.report.charts import percent, printable
 from unblind.report.gallery import pick, read_images, with_images
 from unblind.report.load import Evaluation, Study, load_studies
-from unblind.rules import RULES
+from unblind.runtime.outputs import write_text
+from unblind.scoring.mistakes import confusions
+from unblind.scoring.predictions import texts
+from unblind.scoring.rules import RULES
 
 MAX_BYTES = 4_000_000
 IMAGE_BUDGET = 2_400_000  # characters of base64, shared by the studies

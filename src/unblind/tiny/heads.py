@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from unblind.tasks.words import LETTERS
 from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson
-from unblind.words import LETTERS
 
 _CIRCLED_WEIGHT = 5.0  # of a letter under an ellipse, which covers some of it, beside the many others
 

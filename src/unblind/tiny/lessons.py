@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.data import IterableDataset
 
-from unblind.draw import draw, letter_boxes
-from unblind.fonts import Font
-from unblind.scene import Scene, SceneOptions, sample_with_font
+from unblind.tasks.circled_letter.draw import draw, letter_boxes
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_with_font
+from unblind.tasks.fonts import Font
+from unblind.tasks.words import LETTERS, RandomStrings, load_words
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH, VOCABULARY
-from unblind.words import LETTERS, RandomStrings, load_words
 
 SLOTS = 2 * GRID  # a row of patches is read in half patches: narrow letters share a patch
 BLANK, MAX_LENGTH = 0, 20

@@ -1,0 +1,1 @@
+"""Datasets: made, stored, read, streamed."""

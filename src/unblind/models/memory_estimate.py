@@ -1,0 +1,226 @@
+"""How much memory a model takes in training and evaluation, found without it.
+
+Weights, adapter and optimizer are counted. What a step adds is measured on PyTorch's meta device: the real
+model runs forward and backward on tensors without content, and every block that they would fill is added up
+while it lives. Kernels' own workspaces, and what the allocator cannot reuse, are not in it.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
+
+from unblind.models.adapters import adapt
+from unblind.models.embedded import EMBEDDED
+from unblind.models.loading import configuration
+from unblind.models.paligemma_shapes import known_config
+from unblind.models.vision_cache import Ready
+from unblind.models.weights import on_meta, weight_bytes
+from unblind.recipe import Quantization, TrainOptions, load_recipe
+
+RECIPES = ("paligemma2-3b-lora", "paligemma2-3b-qlora", "seed-notebook")
+PROMPT, ANSWER = 12, 2  # tokens of our question with bos and newline; of a letter and its end
+# Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
+STATE = {"adamw_8bit": 2.0, "paged_adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes, by what they hold.
+
+    Attributes:
+        weights: of the base, as quantized.
+        adapter: what is trained, in float32.
+        optimizer: gradients, and the optimizer's state.
+        activations: what a step keeps for its backward pass, and its passing values, at their peak.
+        logits: of which are logits and what the loss makes of them.
+    """
+
+    weights: int
+    adapter: int = 0
+    optimizer: int = 0
+    activations: int = 0
+    logits: int = 0
+
+    @property
+    def total(self) -> int:
+        return sum(asdict(self).values())
+
+
+def training_memory(config: PaliGemmaConfig, options: TrainOptions, dtype: torch.dtype) -> Memory:
+    """What a step of fine-tuning takes.
+
+    Args:
+        config: of the model.
+        options: what is trained and how; data and folders don't matter.
+        dtype: of the weights that are not quantized, and of computing.
+    """
+    base = on_meta(config, dtype)
+    weights, largest = weight_bytes(
+        base, options.quantization, options.double_quantization, options.quantize_vision
+    )
+    scopes = {"language": options.language, "projector": options.projector, "vision": options.vision}
+    with torch.device("meta"):
+        model = adapt(
+            base, scopes, rank=options.rank, dora=options.dora, target_modules=options.target_modules
+        )
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    count = sum(parameter.numel() for parameter in trained)
+    for parameter in trained:  # as autocast has them
+        parameter.data = parameter.data.to(dtype)
+    if options.gradient_checkpointing:
+        base.activation_checkpointing_enable({"use_reentrant": False})
+    model.train()
+
+    def step() -> None:
+        logits = _forward(base, config, options.batch_size, dtype, options.cache_features is not None)
+        targets = torch.zeros(len(logits), dtype=torch.long, device="meta")
+        nn.functional.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
+
+    activations, logits = _peak(base, config, step)
+    state = STATE.get(options.optimizer, 8.0)
+    return Memory(weights, 4 * count, int((4 + state) * count), activations - logits + largest, logits)
+
+
+def evaluation_memory(
+    config: PaliGemmaConfig,
+    dtype: torch.dtype,
+    *,
+    batch_size: int = 32,
+    quantization: Quantization | None = None,
+) -> Memory:
+    """What the prefill of a batch takes; decoding after it takes no more."""
+    base = on_meta(config, dtype)
+    base.train(False)
+    weights, largest = weight_bytes(base, quantization, double=True, vision=False)
+
+    @torch.inference_mode()
+    def step() -> None:
+        _forward(base, config, batch_size, dtype, ready=False, answer=1).float().softmax(-1)
+
+    activations, logits = _peak(base, config, step)
+    return Memory(weights, 0, 0, activations - logits + largest, logits)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something that can be done with a model, and the memory that it takes; evaluation has no recipe."""
+
+    name: str
+    recipe: str | None
+    batch: int
+    memory: Memory
+
+
+def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]:
+    """The jobs for a model, the fastest recipe first, each once more with single samples if they are batches.
+
+    Raises ModelError as `unblind.models.loading.load` does; official checkpoints are known without the hub.
+    """
+    config = known_config(name) or configuration(name, revision)
+    for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
+        told = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
+        for batch in (told.batch_size, 1):
+            one = replace(told, batch_size=batch)
+            yield Job(f"train, {recipe}", recipe, batch, training_memory(config, one, dtype))
+    yield Job("evaluate", None, 32, evaluation_memory(config, dtype))
+    yield Job("evaluate, nf4", None, 32, evaluation_memory(config, dtype, quantization="nf4"))
+
+
+def _forward(
+    base: PaliGemmaForConditionalGeneration,
+    config: PaliGemmaConfig,
+    batch: int,
+    dtype: torch.dtype,
+    ready: bool,
+    answer: int = ANSWER,
+) -> Tensor:
+    """Logits of the answers: (batch * answer, vocabulary)."""
+    vision: Any = config.vision_config
+    text: Any = config.text_config
+    images = (vision.image_size // vision.patch_size) ** 2
+    with torch.device("meta"):
+        ids = torch.zeros(batch, images + PROMPT + answer, dtype=torch.long)
+        if ready:
+            pixels = torch.zeros(batch, images, vision.hidden_size, dtype=dtype)
+        else:
+            pixels = torch.zeros(batch, 3, vision.image_size, vision.image_size, dtype=dtype)
+        with _features_given(base, ready):
+            states = base.model(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                token_type_ids=torch.zeros_like(ids),
+                pixel_values=pixels,
+                use_cache=not torch.is_grad_enabled(),
+            ).last_hidden_state
+        logits: Tensor = base.lm_head(states[:, -answer:].flatten(0, 1))
+        cap = getattr(text, "final_logit_softcapping", None)
+        return logits if cap is None else torch.tanh(logits / cap) * cap
+
+
+@contextmanager
+def _features_given(base: PaliGemmaForConditionalGeneration, ready: bool) -> Iterator[None]:
+    """Where image tokens are cannot be asked of tensors without content; a tower not needed is not run."""
+    tower, find = base.model.vision_tower, base.model.get_placeholder_mask
+    base.model.get_placeholder_mask = lambda ids, inputs_embeds, **_: (ids == 0)[..., None].expand_as(
+        inputs_embeds
+    )
+    if ready:
+        base.model.vision_tower = Ready()
+    try:
+        yield
+    finally:
+        base.model.vision_tower, base.model.get_placeholder_mask = tower, find
+
+
+def _peak(base: nn.Module, config: PaliGemmaConfig, step: Callable[[], None]) -> tuple[int, int]:
+    """The most bytes that `step` has in use at once beside the weights, and which of them are logits."""
+    text: Any = config.text_config
+    live = _Live(base, text.vocab_size)
+    with live:
+        step()
+    return live.peak, live.logits_at_peak
+
+
+class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Adds up the storages that operations make, from their making to their end."""
+
+    def __init__(self, model: nn.Module, vocabulary: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.vocabulary = vocabulary
+        self.known: dict[int, Any] = {id(p.untyped_storage()): p for p in model.parameters()}
+        self.known |= {id(b.untyped_storage()): b for b in model.buffers()}
+        self.now = self.peak = self.logits = self.logits_at_peak = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = function(*args, **(kwargs or {}))
+        for value in tree_leaves(result):
+            if isinstance(value, Tensor) and id(value.untyped_storage()) not in self.known:
+                self._add(value)
+        if self.now > self.peak:
+            self.peak, self.logits_at_peak = self.now, self.logits
+        return result
+
+    def _add(self, value: Tensor) -> None:
+        storage = value.untyped_storage()
+        key, size = id(storage), storage.nbytes()
+        logits = size if value.shape[-1:] == (self.vocabulary,) else 0
+
+        def gone(_: object) -> None:
+            self.known.pop(key, None)
+            self.now -= size
+            self.logits -= logits
+
+        self.known[key] = weakref.ref(storage, gone)
+        self.now += size
+        self.logits += logits

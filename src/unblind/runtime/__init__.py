@@ -1,0 +1,1 @@
+"""What every room uses: safe output folders, processes, progress, signals, memory."""

@@ -1,0 +1,1 @@
+"""Merged checkpoints, cards and uploads."""

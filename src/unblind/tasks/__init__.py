@@ -1,0 +1,1 @@
+"""What is drawn and asked: words, fonts, and a folder for each task."""

@@ -1,0 +1,1 @@
+"""Which letter of a word is circled?"""

@@ -1,0 +1,361 @@
+"""The plain description of one image before it is drawn. All random choices happen here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
+
+from unblind.errors import SceneError
+from unblind.flags import Drawing
+from unblind.tasks.fonts import Font, FontLibrary
+from unblind.tasks.glyphs import Word, measure_word
+from unblind.tasks.splits import SPLITS, Split
+from unblind.tasks.words import WordSource
+
+Color = tuple[int, int, int]
+Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
+
+# The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
+# to the image's width, in a figure 10 inches wide; the baseline lies 0.35 em below the middle.
+_EM = 96.0
+_POINTS_WIDE = 720.0
+_BASELINE = 0.35
+_MARGIN = 1.0  # px kept free at the border
+_TRIES = 64
+# What `mixed` is made of: the shares of the words that are drawn in each case.
+_MIXED: dict[Case, float] = {"as-is": 0.5, "title": 0.2, "upper": 0.15, "random": 0.15}
+
+
+@dataclass(frozen=True)
+class FontRef:
+    """Which font a scene is drawn with, wherever its file lies."""
+
+    family: str
+    style: str
+    digest: str  # SHA-256 of the file, hex
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """An ellipse by its centre, full axes and line width, in px."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    line_width: float
+
+    def contains(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which points lie inside the middle of the line."""
+        inside: NDArray[np.bool_] = ((x - self.x) / self.width) ** 2 + (
+            (y - self.y) / self.height
+        ) ** 2 < 0.25
+        return inside
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A word with one letter circled: enough to draw the image bit for bit."""
+
+    word: str
+    index: int  # zero-based, of the circled letter
+    font: FontRef
+    image_size: int  # px; images are square
+    font_size: float  # px per em
+    x: float  # px, where the first letter's pen stands
+    baseline: float  # px
+    ellipse: Ellipse
+    text_color: Color
+    background: Color
+    ellipse_color: Color
+    padding: float  # in the benchmark's unit: 1/96 em on either side of the word
+    line_width: float  # in the benchmark's unit: points on a figure 10 inches wide
+    ambiguous: bool = False  # the ellipse holds another letter's centre too
+
+    @property
+    def letter(self) -> str:
+        """The circled letter."""
+        return self.word[self.index]
+
+    def to_json(self) -> str:
+        """The scene as one line of JSON; floats are exact."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Scene:
+        """The inverse of `to_json`.
+
+        Raises:
+            SceneError: the text is no scene.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            for name in ("text_color", "background", "ellipse_color"):
+                red, green, blue = fields[name]
+                fields[name] = (int(red), int(green), int(blue))
+            return cls(
+                **fields | {"font": FontRef(**fields["font"]), "ellipse": Ellipse(**fields["ellipse"])}
+            )
+        except (ValueError, TypeError, KeyError) as error:
+            raise SceneError(f"not a scene: {text[:60]!r} ({error})") from None
+
+
+def _parse_color(name: str, value: str) -> Color | None:
+    if value == "random":
+        return None
+    try:
+        red, green, blue = ImageColor.getrgb(value)[:3]
+    except ValueError:
+        raise SceneError(
+            f"--{name.replace('_', '-')} {value}: not a colour; write a name (red), #rrggbb, or random"
+        ) from None
+    return red, green, blue
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """The knobs. Pairs are the ends of a range, drawn from uniformly.
+
+    Attributes:
+        image_size: px; images are square.
+        padding: free space on either side of the word, in 1/96 em (the benchmark: 25 to 200).
+        ellipse_scale: axes over the letter's advance and ink height (the benchmark: 1.4).
+        line_width: of the ellipse, in points on a figure 10 inches wide (the benchmark's 4 to 6 come
+            out as 5 to 9 here, because its figure is trimmed).
+        jitter: the word's largest shift from the middle, as a share of the image size.
+        case: how the word's letters are changed before they are drawn; `mixed` takes now this, now that way.
+        text_color: a colour that Pillow knows (`black`, `#202020`, `rgb(0,0,0)`), or `random`.
+        background: likewise.
+        ellipse_color: likewise.
+    """
+
+    image_size: int = 224
+    padding: Drawing[tuple[float, float]] = (15.0, 200.0)
+    ellipse_scale: Drawing[tuple[float, float]] = (1.3, 1.5)
+    line_width: Drawing[tuple[float, float]] = (3.0, 7.0)
+    jitter: Drawing[float] = 0.02
+    case: Drawing[Case] = "as-is"
+    text_color: Drawing[str] = "black"
+    background: Drawing[str] = "white"
+    ellipse_color: Drawing[str] = "red"
+
+    def __post_init__(self) -> None:
+        """Refuse values that no scene can be made of.
+
+        Raises:
+            SceneError: a value out of range, naming its flag.
+        """
+        if not 28 <= self.image_size <= 4096:
+            raise SceneError(f"--image-size {self.image_size}: need 28 to 4096 px")
+        limits = {"padding": (0.0, 2000.0), "ellipse_scale": (1.0, 4.0), "line_width": (0.5, 40.0)}
+        for name, (least, most) in limits.items():
+            low, high = getattr(self, name)
+            if not least <= low <= high <= most:
+                raise SceneError(
+                    f"--{name.replace('_', '-')} {low} {high}: need two numbers from {least:g} to {most:g},"
+                    " the smaller first"
+                )
+        if not 0 <= self.jitter <= 0.4:
+            raise SceneError(f"--jitter {self.jitter}: need a share of the image size from 0 to 0.4")
+        if self.case not in get_args(Case):
+            raise SceneError(f"--case {self.case}: need one of {', '.join(get_args(Case))}")
+        for name in ("text_color", "background", "ellipse_color"):
+            _parse_color(name, getattr(self, name))
+
+
+def sample_scene(
+    seed: int,
+    split: Split,
+    index: int,
+    words: WordSource,
+    fonts: FontLibrary,
+    options: SceneOptions = SceneOptions(),
+) -> Scene:
+    """Sample number `index` of a split; it depends on the arguments only, never on other samples.
+
+    Choices that would leave the image, or put another letter's centre inside the ellipse, are drawn again.
+
+    Raises:
+        SceneError: no choice fits after many tries (say, too large a jitter).
+        WordsError, FontsError: the split has no word or no font.
+    """
+    rng = np.random.default_rng((seed, SPLITS.index(split), index))
+    choices = fonts.of_split(split)
+    for _ in range(_TRIES):
+        font = choices[int(rng.integers(len(choices)))]
+        scene = sample_with_font(rng, words.sample(rng, split), font, options)
+        if scene is not None:
+            return scene
+    raise SceneError(
+        f"no scene fits into {options.image_size} px after {_TRIES} tries;"
+        " use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
+    )
+
+
+def sample_with_font(rng: np.random.Generator, word: str, font: Font, options: SceneOptions) -> Scene | None:
+    """Choose everything but word and font; None if what was chosen does not fit."""
+    word = _change_case(rng, word, options.case)
+    jitter = options.jitter * options.image_size
+    text_color, background, ellipse_color = _choose_colors(rng, options)
+    scene = lay_out(
+        word,
+        int(rng.integers(len(word))),
+        font,
+        image_size=options.image_size,
+        padding=float(rng.uniform(*options.padding)),
+        ellipse_scale=float(rng.uniform(*options.ellipse_scale)),
+        line_width=float(rng.uniform(*options.line_width)),
+        shift=(float(rng.uniform(-jitter, jitter)), float(rng.uniform(-jitter, jitter))),
+    )
+    if scene is None or scene.ambiguous:
+        return None
+    return replace(scene, text_color=text_color, background=background, ellipse_color=ellipse_color)
+
+
+def grid_scenes(
+    words: Sequence[str],
+    fonts: Sequence[Font],
+    *,
+    image_size: int = 512,
+    paddings: Sequence[float] = (25, 50, 100, 200),
+    line_widths: Sequence[float] = (4, 5, 6),
+    ellipse_scale: float = 1.4,
+) -> Iterator[Scene]:
+    """The notebook's own grid: every letter of every word x font x padding x line width.
+
+    Scenes whose ellipse holds a second letter's centre are kept, and flagged `ambiguous`.
+
+    Raises:
+        SceneError: a word that does not fit into the image.
+    """
+    for word in words:
+        for font in fonts:
+            for padding in paddings:
+                for line_width in line_widths:
+                    for index in range(len(word)):
+                        scene = lay_out(
+                            word,
+                            index,
+                            font,
+                            image_size=image_size,
+                            padding=float(padding),
+                            ellipse_scale=ellipse_scale,
+                            line_width=float(line_width),
+                        )
+                        if scene is None:
+                            raise SceneError(
+                                f"'{word}' in {font.family} {font.style} with padding {padding} does not fit"
+                                f" into {image_size} px; use a larger padding"
+                            )
+                        yield scene
+
+
+def lay_out(
+    word: str,
+    index: int,
+    font: Font,
+    *,
+    image_size: int,
+    padding: float,
+    ellipse_scale: float,
+    line_width: float,
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Scene | None:
+    """Place the word and the ellipse as the benchmark does; None if anything leaves the image.
+
+    Args:
+        word: letters A-Z a-z.
+        index: of the circled letter, zero-based.
+        font: the font.
+        image_size: px.
+        padding: 1/96 em on either side.
+        ellipse_scale: axes over the letter's advance and ink height.
+        line_width: points on a figure 10 inches wide.
+        shift: px, right and down.
+    """
+    measures = measure_word(font.path, word)
+    size = image_size * _EM / (_EM * measures.width + 2 * padding)
+    x = (image_size - size * measures.width) / 2 + shift[0]
+    baseline = image_size / 2 + _BASELINE * size + shift[1]
+    boxes = measures.ink * size + np.array([x, baseline, x, baseline])
+    ellipse = _around(measures, boxes, index, size, ellipse_scale, line_width * image_size / _POINTS_WIDE)
+    if not _fits(boxes, ellipse, image_size):
+        return None
+    inside = ellipse.contains((boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2)
+    return Scene(
+        word=word,
+        index=index,
+        font=FontRef(font.family, font.style, font.digest),
+        image_size=image_size,
+        font_size=size,
+        x=x,
+        baseline=baseline,
+        ellipse=ellipse,
+        text_color=(0, 0, 0),
+        background=(255, 255, 255),
+        ellipse_color=(255, 0, 0),
+        padding=padding,
+        line_width=line_width,
+        ambiguous=int(inside.sum()) != 1,
+    )
+
+
+def _around(
+    measures: Word, boxes: NDArray[np.float64], index: int, size: float, scale: float, line_width: float
+) -> Ellipse:
+    x0, y0, x1, y1 = boxes[index].tolist()
+    width = float(measures.advances[index]) * size * scale
+    return Ellipse((x0 + x1) / 2, (y0 + y1) / 2, width, (y1 - y0) * scale, line_width)
+
+
+def _fits(boxes: NDArray[np.float64], ellipse: Ellipse, image_size: int) -> bool:
+    half_width = (ellipse.width + ellipse.line_width) / 2
+    half_height = (ellipse.height + ellipse.line_width) / 2
+    left, top = (
+        min(boxes[:, 0].min(), ellipse.x - half_width),
+        min(boxes[:, 1].min(), ellipse.y - half_height),
+    )
+    right, bottom = (
+        max(boxes[:, 2].max(), ellipse.x + half_width),
+        max(boxes[:, 3].max(), ellipse.y + half_height),
+    )
+    return bool(min(left, top) >= _MARGIN and max(right, bottom) <= image_size - _MARGIN)
+
+
+def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
+    if case == "mixed":
+        case = list(_MIXED)[int(rng.choice(len(_MIXED), p=list(_MIXED.values())))]
+    if case == "random":
+        return "".join(
+            c.upper() if up else c.lower() for c, up in zip(word, rng.random(len(word)) < 0.5, strict=True)
+        )
+    return {"as-is": word, "lower": word.lower(), "upper": word.upper(), "title": word.title()}[case]
+
+
+def _choose_colors(rng: np.random.Generator, options: SceneOptions) -> tuple[Color, Color, Color]:
+    """Text, background, ellipse; random ones differ from the background by at least 96 of 255 in luma."""
+    background = _parse_color("background", options.background) or _random_color(rng)
+    text = _parse_color("text_color", options.text_color)
+    ellipse = _parse_color("ellipse_color", options.ellipse_color)
+    while text is None or (options.text_color == "random" and _contrast(text, background) < 96):
+        text = _random_color(rng)
+    while ellipse is None or (options.ellipse_color == "random" and _contrast(ellipse, background) < 96):
+        ellipse = _random_color(rng)
+    return text, background, ellipse
+
+
+def _random_color(rng: np.random.Generator) -> Color:
+    red, green, blue = rng.integers(256, size=3).tolist()
+    return red, green, blue
+
+
+def _contrast(one: Color, other: Color) -> float:
+    """Difference of luma (ITU-R BT.601), 0-255."""
+    weights = (0.299, 0.587, 0.114)
+    return abs(sum(w * (a - b) for w, a, b in zip(weights, one, other, strict=True)))

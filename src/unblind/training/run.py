@@ -1,0 +1,233 @@
+"""Fine-tuning: a thin layer over transformers.Trainer."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import datasets
+import yaml
+from peft import PeftModel
+from transformers import set_seed
+from transformers.trainer_utils import SchedulerType
+from transformers.training_args import OptimizerNames
+
+from unblind.data.generation import settings_of
+from unblind.data.reading import read, splits
+from unblind.data.sources import SPLIT_NAMES
+from unblind.data.stream import Stream, stream_maker, validation_of
+from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
+from unblind.models.adapters import adapt, trainable_parameters
+from unblind.models.blank_patches import dropping_patches
+from unblind.models.collate import prepared
+from unblind.models.loading import Loaded, choose_device, load
+from unblind.models.vision_cache import cached_features, without_tower
+from unblind.recipe import STREAM, TrainOptions, load_recipe
+from unblind.runtime.distributed import main_process, shared, world
+from unblind.runtime.memory import enough_memory, keep_freed_memory
+from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
+from unblind.runtime.sigterm import Stopped, on_sigterm
+from unblind.runtime.versions import versions
+from unblind.training.checkpoints import newest_checkpoint, remove_after
+from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_step
+
+__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "train"]
+
+# What changes nothing in the result may differ between a run and its resumption.
+_IMMATERIAL = {"out", "resume", "report_to", "workers"}
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run left: its folder, the adapter in it, and metrics.json."""
+
+    out: Path
+    adapter: Path
+    metrics: dict[str, Any]
+
+
+def train(options: TrainOptions) -> TrainResult:
+    """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
+
+    Where `torchrun` or `accelerate launch` started several processes, each has batches of its own, and the
+    main one writes.
+
+    The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
+    log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
+
+    Raises:
+        RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
+            without a GPU.
+        DatasetError: no such dataset, columns missing, a broken row.
+        ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
+        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
+            the disk is full.
+        Stopped: by SIGTERM, with a checkpoint of the last step.
+    """
+    _check(options)
+    if options.resume and (finished := _finished(options)):
+        return finished
+    training, validation = _samples(options)
+    loaded = load(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        revision=options.revision,
+        quantization=options.quantization,
+        double_quantization=options.double_quantization,
+        quantize_vision=options.quantize_vision,
+    )
+    try:
+        return fit(loaded, training, validation, options)
+    except DatasetError as error:
+        raise DatasetError(f"{options.data}: {error}") from None
+
+
+def fit(
+    loaded: Loaded,
+    training: datasets.Dataset | Stream,
+    validation: datasets.Dataset | None,
+    options: TrainOptions,
+) -> TrainResult:
+    """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
+    if not isinstance(training, Stream):
+        training = prepared(training)
+    if validation is not None:
+        validation = prepared(validation)
+        validation = validation.select(range(min(len(validation), options.eval_samples)))
+    with (
+        claim(options.out, _settings(options), made_by="unblind train"),
+        room_for(options.out, "go on with the same command and --resume"),
+    ):
+        checkpoint = shared(lambda: _begin(options))
+        keep_freed_memory(loaded.device)
+        set_seed(options.seed)
+        model = adapt(
+            loaded.model,
+            {"language": options.language, "projector": options.projector, "vision": options.vision},
+            rank=options.rank,
+            alpha=options.alpha,
+            dropout=options.dropout,
+            rslora=options.rslora,
+            dora=options.dora,
+            target_modules=options.target_modules,
+        )
+        sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
+        cache = options.cache_features
+        features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
+        told_to_stop = threading.Event()
+        trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
+        with (
+            dropping_patches(model),
+            without_tower(model, features),
+            enough_memory(),
+            on_sigterm(told_to_stop.set),
+        ):
+            _train(trainer, checkpoint, told_to_stop)
+        return _write_run(options, model, trainer)
+
+
+def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
+    """What to train on and what to watch it with."""
+    if options.data.startswith(STREAM):
+        maker = stream_maker(options.data)
+        length = (options.max_steps or 0) * samples_per_step(options)
+        return Stream(maker, length), validation_of(maker, options.eval_samples)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
+    return read(options.data, "train"), read(options.data, "validation") if watched else None
+
+
+def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except UnpicklingError as error:
+        raise ModelError(
+            f"{checkpoint} holds a pickle of more than numbers, which could run code; delete it, and --resume"
+        ) from error
+    except RuntimeError as error:  # the signal ended a process that prepared batches, before this one stopped
+        if not (told_to_stop.is_set() and "DataLoader worker" in str(error)):
+            raise
+        raise Stopped("stopped by SIGTERM; --resume goes on from the last checkpoint") from None
+
+
+def _check(options: TrainOptions) -> None:
+    for key, known in (("optimizer", OptimizerNames), ("scheduler", SchedulerType)):
+        names = [member.value for member in known]
+        if getattr(options, key) not in names:
+            raise RecipeError(f"unknown {key} {getattr(options, key)}; choose one of {', '.join(names)}")
+    if options.dtype == "float16" and choose_device(options.device).type == "cpu":
+        raise RecipeError(
+            "float16 trains on a GPU only, and this is a CPU; take float32 or bfloat16 (--dtype)"
+        )
+
+
+def _settings(options: TrainOptions) -> dict[str, Any]:
+    settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    if options.data.startswith(STREAM):
+        settings["stream"] = settings_of(stream_maker(options.data))
+    return settings | {"processes": world()}  # by which batches grow
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """Only what YAML and JSON know."""
+    plain = {Path: str, tuple: list}
+    return {
+        key: next((to(v) for kind, to in plain.items() if isinstance(v, kind)), v)
+        for key, v in values.items()
+    }
+
+
+def _finished(options: TrainOptions) -> TrainResult | None:
+    path = options.out / "metrics.json"
+    if not path.is_file():
+        return None
+    with claim(options.out, _settings(options), made_by="unblind train"):
+        return TrainResult(options.out, options.out / "adapter", json.loads(path.read_text("utf-8")))
+
+
+def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
+    if options.resume:
+        checkpoint = newest_checkpoint(options.out / "checkpoints")
+        remove_after(options.out / "checkpoints", checkpoint)
+        return checkpoint
+    for name, state in (("metrics.json", "a finished"), ("checkpoints", "an unfinished")):
+        if (options.out / name).exists():
+            raise OutputError(
+                f"{options.out} holds {state} run; go on with it (--resume) or name another (--out)"
+            )
+    return None
+
+
+def _begin(options: TrainOptions) -> Path | None:
+    """Write what the run is made of; returns the checkpoint to start from."""
+    checkpoint = _checkpoint_to_resume(options)
+    write_text(options.out / "config.yaml", yaml.safe_dump(_plain(asdict(options)), sort_keys=False))
+    write_json(options.out / "versions.json", versions())
+    return checkpoint
+
+
+def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
+    """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
+    out, rows = options.out, trainer.state.log_history
+    weights = trainer.whole_weights()
+    samples = trainer.state.global_step * trainer.samples_per_step
+    seconds = rows[-1]["seconds"]
+    training_seconds = max(seconds - sum(row.get("eval_runtime", 0.0) for row in rows), 1e-9)
+    metrics = {
+        "samples": samples,
+        "seconds": seconds,
+        "samples_per_second": round(samples / training_seconds, 3),
+        "trainable_parameters": trainable_parameters(model),
+        "best_accuracy": max((row["eval_accuracy"] for row in rows if "eval_accuracy" in row), default=None),
+    }
+    if main_process():
+        with atomic(out / "adapter") as folder:
+            # embeddings are never trained; left to itself peft would ask the hub about them
+            model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+        write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+        write_json(out / "metrics.json", metrics)
+    return TrainResult(out, out / "adapter", metrics)

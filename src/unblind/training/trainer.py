@@ -1,0 +1,330 @@
+"""transformers.Trainer for answers: mask checked, accuracy of answers measured, gradients watched."""
+# ruff: noqa: ARG002  (Trainer fixes the signatures of its hooks)
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import datasets
+import numpy as np
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from peft import PeftModel
+from peft.helpers import disable_input_dtype_casting
+from transformers import (
+    EarlyStoppingCallback,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer_utils import EvalPrediction
+
+from unblind.data.stream import Stream
+from unblind.errors import ModelError, RecipeError
+from unblind.models.collate import Collator, check_mask, letter_tokens
+from unblind.models.loading import Loaded
+from unblind.models.vision_cache import Features
+from unblind.recipe import STREAM, TrainOptions
+from unblind.runtime.distributed import world
+from unblind.runtime.sigterm import Stopped
+from unblind.tasks.words import LETTERS
+from unblind.training.checkpoints import seal
+
+
+class AnswerTrainer(Trainer):
+    """Checks the mask, logs samples and seconds, and measures answers instead of collecting logits."""
+
+    def __init__(self, *, letters: list[int] | None, samples_per_step: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.letters = letters
+        self.samples_per_step = samples_per_step
+        self.began = time.monotonic()
+
+    def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        check_mask(inputs)
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+    def compute_loss_context_manager(self) -> ExitStack:
+        """Trainer's autocast, without peft's own casts of LoRA's inputs to float32 and back."""
+        stack = ExitStack()
+        stack.enter_context(super().compute_loss_context_manager())
+        if self.args.bf16 or self.args.fp16:
+            stack.enter_context(disable_input_dtype_casting(cast(PeftModel, self.model)))
+        return stack
+
+    def prediction_step(
+        self,
+        model: Any,
+        inputs: Mapping[str, Any],
+        prediction_loss_only: bool,
+        ignore_keys: list[str] | None = None,
+    ) -> tuple[None, torch.Tensor, torch.Tensor]:
+        """For each answer whether it is right (restricted, exact), its probability, and its part of the loss.
+
+        The prefix does not see the answer, so that these logits are those of a prefill without it; and greedy
+        decoding gives an answer exactly if each of its tokens is the likeliest after those before it.
+
+        Returns float32 (B, 5): restricted, exact, the mean probability of a token, the sum of the tokens'
+        losses, their number; then zeros. Trainer's own loss comes first and is left out: where several
+        processes share the last batch it counts the rows twice that fill it up.
+        """
+        inputs = self._prepare_inputs(dict(inputs))
+        with torch.no_grad(), self.compute_loss_context_manager():
+            _, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
+        logits, targets = outputs.logits.float(), inputs["shift_labels"]
+        lengths = inputs["logits_to_keep"].sum(1)
+        logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
+        hits = (logits.argmax(-1) == targets).split(lengths.tolist())
+        exact = torch.stack([part.all() for part in hits])
+        restricted = exact
+        if self.letters is not None:
+            first = lengths.cumsum(0) - lengths
+            tokens = torch.tensor(self.letters, device=logits.device)
+            restricted = tokens[logits[first][:, tokens].argmax(-1)] == targets[first]
+        shares = torch.stack([part.exp().mean() for part in logs])
+        losses = torch.stack([-part.sum() for part in logs])
+        columns = [restricted.float(), exact.float(), shares, losses, lengths.float()]
+        measured = torch.stack(columns, dim=1)
+        return None, measured, torch.zeros_like(measured)
+
+    def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
+        """Of whole images, whatever is left out of training."""
+        collator = self.data_collator
+        self.data_collator = replace(cast(Collator, collator), drop_blank=False)
+        try:
+            return super().get_eval_dataloader(eval_dataset)
+        finally:
+            self.data_collator = collator
+
+    def whole_weights(self) -> dict[str, torch.Tensor] | None:
+        """The trained model's weights where FSDP has them in pieces; None where they lie in the model."""
+        if not self.is_fsdp_enabled:
+            return None
+        weights: dict[str, torch.Tensor] = self.accelerator.get_state_dict(self.model_wrapped)
+        return weights
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        logs["samples"] = self.state.global_step * self.samples_per_step
+        logs["seconds"] = round(self.seconds_before + time.monotonic() - self.began, 3)
+        super().log(logs, start_time)
+
+    @property
+    def seconds_before(self) -> float:
+        """Seconds that a run took before it was resumed: those of the last row before this session's own."""
+        if not hasattr(self, "_seconds_before"):
+            rows = [row for row in self.state.log_history if "seconds" in row]
+            self._seconds_before = float(rows[-1]["seconds"]) if rows else 0.0
+        return self._seconds_before
+
+
+class _GradientGuard(TrainerCallback):
+    """Stops a run in which some trainable parameter is not reached by the first step's gradient."""
+
+    def on_pre_optimizer_step(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        model: Any = None,
+        **_: Any,
+    ) -> None:
+        if state.global_step > 0:
+            return
+        dead = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
+        if dead:
+            raise ModelError(
+                f"{len(dead)} trainable parameters get no gradient, among them {dead[0]};"
+                " train without quantization, or freeze that part of the model"
+            )
+
+
+class _LastStep(TrainerCallback):
+    """Evaluates and saves at the last step too, which need not be a multiple of `eval_every`."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_evaluate = args.eval_strategy != "no"
+            control.should_save = control.should_log = True
+
+
+class _Checkpoints(TrainerCallback):
+    """Seals each checkpoint, and ends the run with one when it is told to."""
+
+    def __init__(self, told_to_stop: threading.Event) -> None:
+        self.told_to_stop = told_to_stop
+        self.stopping = False
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if state.best_model_checkpoint:  # its old path, if the run's folder was moved since
+            name = Path(state.best_model_checkpoint).name
+            state.best_model_checkpoint = str(Path(args.output_dir or "") / name)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.stopping = _in_any_process(self.told_to_stop.is_set())
+        control.should_save |= self.stopping
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        PartialState().wait_for_everyone()  # each process writes its own random state
+        if state.is_world_process_zero:
+            seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+        if self.stopping:
+            raise Stopped(
+                f"stopped by SIGTERM after step {state.global_step:,} of {state.max_steps:,}, which is saved;"
+                " go on with the same command and --resume"
+            )
+
+
+def _in_any_process(told: bool) -> bool:
+    """Whether any process was told to stop; a signal does not reach all of them in the same step."""
+    processes = PartialState()
+    if processes.num_processes == 1:
+        return told
+    return bool(reduce(torch.tensor(float(told), device=processes.device)) > 0)
+
+
+class _Lines(TrainerCallback):
+    """Plain progress lines, for where there is no terminal to draw a bar on."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Any = None,
+        **_: Any,
+    ) -> None:
+        shown = {
+            "loss": "loss {:.4f}",
+            "eval_accuracy": "validation accuracy {:.1%}",
+            "eval_loss": "loss {:.4f}",
+        }
+        if not state.is_world_process_zero:
+            return
+        parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
+        if parts:
+            where = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
+            print(f"train: {where}: {', '.join(parts)}", file=sys.stderr, flush=True)
+
+
+def samples_per_step(options: TrainOptions) -> int:
+    """In an optimizer step of all processes."""
+    return options.batch_size * options.accumulation * world()
+
+
+def make_trainer(
+    loaded: Loaded,
+    model: PeftModel,
+    training: datasets.Dataset | Stream,
+    validation: datasets.Dataset | None,
+    options: TrainOptions,
+    features: Features | None,
+    told_to_stop: threading.Event,
+) -> AnswerTrainer:
+    watched = validation is not None and options.eval_every > 0
+    try:
+        trainer = AnswerTrainer(
+            letters=_letters(loaded, training, validation),
+            samples_per_step=samples_per_step(options),
+            model=model,
+            args=_arguments(loaded, options, watched),
+            train_dataset=training,
+            eval_dataset=validation if watched else None,
+            data_collator=Collator(
+                loaded.processor, options.prompt, features=features, drop_blank=options.drop_blank
+            ),
+            compute_metrics=_accuracies,
+            callbacks=[_GradientGuard(), _LastStep(), _Checkpoints(told_to_stop)],
+        )
+    except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
+        raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
+    if validation is not None and watched and options.early_stopping:
+        one_more = 0.5 / len(validation)  # half of what one more right answer adds to the accuracy
+        trainer.add_callback(EarlyStoppingCallback(options.early_stopping, one_more))
+    if trainer.args.disable_tqdm:
+        trainer.remove_callback(PrinterCallback)
+        trainer.add_callback(_Lines())
+    return trainer
+
+
+def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> TrainingArguments:
+    dtype = next(p.dtype for p in loaded.model.get_input_embeddings().parameters())
+    arguments = TrainingArguments(
+        output_dir=str(options.out / "checkpoints"),
+        per_device_train_batch_size=options.batch_size,
+        per_device_eval_batch_size=options.batch_size,
+        gradient_accumulation_steps=options.accumulation,
+        num_train_epochs=options.epochs,
+        max_steps=options.max_steps or -1,
+        learning_rate=options.learning_rate,
+        lr_scheduler_type=options.scheduler,
+        warmup_steps=options.warmup_steps,
+        weight_decay=options.weight_decay,
+        max_grad_norm=options.max_grad_norm,
+        optim=options.optimizer,
+        activation_checkpointing=options.gradient_checkpointing,
+        activation_checkpointing_kwargs={"use_reentrant": False} if options.gradient_checkpointing else None,
+        seed=options.seed,
+        # a stream's rows are random already
+        train_sampling_strategy="sequential" if options.data.startswith(STREAM) else "random",
+        logging_steps=options.log_every,
+        eval_strategy="steps" if watched else "no",
+        eval_steps=options.eval_every if watched else None,
+        save_strategy="steps",
+        save_steps=options.eval_every or 500,
+        save_total_limit=2,
+        load_best_model_at_end=watched,
+        metric_for_best_model="selection" if watched else None,
+        greater_is_better=True if watched else None,
+        report_to=list(options.report_to) or "none",
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=loaded.device.type == "cpu",
+        ddp_find_unused_parameters=False,  # the guard of gradients finds them
+        bf16=dtype == torch.bfloat16,
+        fp16=dtype == torch.float16,
+        dataloader_num_workers=options.workers,
+        dataloader_pin_memory=loaded.device.type == "cuda",
+        disable_tqdm=not sys.stderr.isatty(),
+    )
+    arguments._n_gpu = min(arguments.n_gpu, 1)  # DataParallel would cut the flattened labels in two
+    return arguments
+
+
+def _letters(loaded: Loaded, *sets: datasets.Dataset | Stream | None) -> list[int] | None:
+    """The tokens of the letters if every answer is one, else None: accuracy is then that of exact answers."""
+    only = all(_only_letters(one) for one in sets if one is not None)
+    return letter_tokens(loaded.processor) if only else None
+
+
+def _only_letters(samples: datasets.Dataset | Stream) -> bool:
+    if isinstance(samples, Stream):
+        return samples.maker.options.answer == "letter"
+    return set(samples.unique("answer")) <= set(LETTERS)
+
+
+def _accuracies(results: EvalPrediction) -> dict[str, float]:
+    """A token's loss, accuracies in [0, 1], and what chooses a checkpoint: between equals, the surer one."""
+    measured = np.asarray(results.predictions)
+    restricted, exact, share, losses, tokens = (float(mean) for mean in measured.mean(axis=0))
+    # the smallest difference in accuracy, 1 / n, outweighs any difference of the second term
+    selection = restricted + share / (100 * len(measured))
+    return {"loss": losses / tokens, "accuracy": restricted, "exact": exact, "selection": selection}

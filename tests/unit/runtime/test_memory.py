@@ -1,0 +1,116 @@
+"""Memory: what is reckoned against what a CPU process takes, and what is said where it does not suffice."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+import small_model
+from unblind.errors import ModelError
+from unblind.models.loading import load
+from unblind.models.memory_estimate import evaluation_memory, training_memory
+from unblind.models.paligemma_shapes import known_config, make_config
+from unblind.recipe import TrainOptions
+from unblind.runtime.memory import enough_memory
+
+OPTIONS = TrainOptions(data="", out=Path("o"), batch_size=16)
+MEASURE = """
+import re, sys, torch
+from PIL import Image
+from transformers import PaliGemmaForConditionalGeneration
+import small_model
+from unblind.models.adapters import adapt
+from unblind.models.paligemma_shapes import make_config
+from unblind.models.collate import Collator
+from unblind.models.loading import load
+torch.set_num_threads(1)
+torch.optim.AdamW([torch.nn.Parameter(torch.ones(2))])
+x = torch.randn(64, 64, requires_grad=True); (x @ x).sum().backward()
+before = int(open("/proc/self/statm").read().split()[1]) * 4096
+what, mode, batch = sys.argv[1], sys.argv[2], int(sys.argv[3])
+loaded = load("tiny", dtype="float32", device="cpu", quantization="nf4" if mode == "nf4" else None)
+row = {"image": Image.new("RGB", (224, 224)), "prompt": "Which letter is being circled?", "answer": "a"}
+model = loaded.model
+if what == "train":
+    vision = "frozen" if mode == "checkpointing" else "lora"
+    model = adapt(model, {"language": "lora", "projector": "lora", "vision": vision}).train()
+    if mode == "checkpointing":
+        model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
+    for _ in range(2):
+        model(**Collator(loaded.processor)([row] * batch)).loss.backward()
+        optimizer.step()
+else:
+    with torch.inference_mode():
+        model(**Collator(loaded.processor, answers=False)([row] * batch), use_cache=True, logits_to_keep=1)
+# not getrusage's, which a process inherits from the one that started it
+highest = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
+print(highest * 1024 - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize(
+    ("what", "mode", "batch"),
+    # checkpointing leaves so little of a batch of 16 that the 50 MB of kernels and libraries would show
+    [("train", "", 16), ("train", "checkpointing", 48), ("evaluate", "", 32), ("evaluate", "nf4", 32)],
+)
+def test_the_estimate_is_what_a_process_takes(what: str, mode: str, batch: int) -> None:
+    # glibc keeps freed blocks that fit no later one; by default that doubles what a process holds
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(Path(__file__).parents[2])}
+    run = [sys.executable, "-c", MEASURE, what, mode, str(batch)]
+    taken = int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
+    config = load("tiny", dtype="float32", device="cpu").model.config
+    if what == "evaluate":
+        estimate = evaluation_memory(config, torch.float32, quantization=mode or None)
+    elif mode:
+        told = replace(OPTIONS, vision="frozen", gradient_checkpointing=True, batch_size=batch)
+        estimate = training_memory(config, told, torch.float32)
+    else:
+        estimate = training_memory(config, OPTIONS, torch.float32)
+    assert estimate.total == pytest.approx(taken, rel=0.2)
+
+
+def test_what_saves_memory_is_seen_to() -> None:
+    config = make_config(256, 16, 1024, 4, 2, 64, 64, vision_layers=3)
+    told = replace(OPTIONS, batch_size=4, vision="frozen")
+
+    def reckoned(**changes: object) -> int:
+        return training_memory(config, replace(told, **changes), torch.bfloat16).activations
+
+    whole = reckoned()
+    assert reckoned(gradient_checkpointing=True) < whole / 2
+    assert reckoned(cache_features=Path("f")) <= whole < reckoned(vision="lora")
+    assert reckoned(batch_size=8) == pytest.approx(2 * whole, rel=0.1)
+
+
+def test_quantized_weights_are_counted() -> None:
+    config = known_config("google/paligemma2-3b-pt-224")
+    sizes = [evaluation_memory(config, torch.bfloat16, batch_size=1, quantization=q) for q in (None, "nf4")]
+    assert sizes[0].weights == 2 * 3_032_242_416
+    # 26 layers of 77,856,768 linear weights at 4.127 bits instead of 16
+    assert sizes[0].weights - sizes[1].weights == pytest.approx(26 * 77_856_768 * (16 - 4.127) / 8, rel=1e-3)
+
+
+def test_a_model_too_large_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = small_model.checkpoint(tmp_path / "base")
+    monkeypatch.setattr("unblind.models.loading.free_memory", lambda _: 1000)
+    with pytest.raises(ModelError, match=r"takes .* GiB .* quantize it \(--quantization nf4\)"):
+        load(str(folder))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("can't allocate memory")],
+)
+def test_memory_that_runs_out_is_explained(error: Exception) -> None:
+    with pytest.raises(ModelError, match="--batch-size"), enough_memory():
+        raise error
+    with pytest.raises(RuntimeError, match="shapes"), enough_memory():
+        raise RuntimeError("shapes differ")

@@ -1,0 +1,171 @@
+"""Predictions to numbers."""
+
+import pyarrow as pa
+import pytest
+
+from unblind.errors import DatasetError
+from unblind.scoring.intervals import wilson
+from unblind.scoring.metrics import by_rules, score
+
+
+def rows(*triples, **columns):
+    """Predictions from (word, index, restricted); the free answer is the same as the restricted one."""
+    table = {
+        "id": [f"s{i}" for i in range(len(triples))],
+        "answer": [word[index] for word, index, _ in triples],
+        "free": [reply for *_, reply in triples],
+        "restricted": [reply for *_, reply in triples],
+        "word": [word for word, *_ in triples],
+        "index": [index for _, index, _ in triples],
+        "font": ["Lato"] * len(triples),
+    }
+    return pa.table({**table, **columns})
+
+
+@pytest.mark.parametrize(
+    ("successes", "n", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (50, 100, 0.4038, 0.5962)],
+)
+def test_wilson_gives_the_published_values(successes, n, low, high):
+    assert wilson(successes, n) == pytest.approx((low, high), abs=5e-5)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 0), (3, 2), (-1, 5)])
+def test_wilson_refuses_what_is_no_share(successes, n):
+    with pytest.raises(ValueError, match="wilson needs"):
+        wilson(successes, n)
+
+
+def test_accuracies_and_intervals():
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), ("world", 2, "o"), ("world", 3, "l"))
+    table = table.set_column(2, "free", pa.array(["h", "{e}", "hello", None]))
+    result = score(table)
+    assert result["n"] == 4
+    assert result["accuracy"]["restricted"]["value"] == 0.75
+    assert result["accuracy"]["free"]["value"] == 0.5
+    low, high = wilson(3, 4)
+    assert result["accuracy"]["restricted"] == {"value": 0.75, "low": low, "high": high}
+
+
+def test_case_counts():
+    assert score(rows(("Hello", 0, "h")))["accuracy"]["restricted"]["value"] == 0
+
+
+def test_free_is_none_when_nothing_was_asked_freely():
+    assert score(rows(("hello", 0, "h"), free=pa.array([None])))["accuracy"]["free"] is None
+
+
+def test_an_answer_of_several_letters_counts_when_said_literally():
+    table = pa.table({"id": ["a"], "answer": ["yes"], "free": [" yes\n"], "restricted": ["y"]})
+    assert score(table)["accuracy"]["free"]["value"] == 1
+
+
+def test_breakdowns_have_string_keys_in_natural_order_and_their_own_n():
+    result = score(rows(("abcdefghijk", 10, "k"), ("hello", 2, "e"), ("hello", 2, "l")))["by"]
+    assert list(result["length"]) == ["5", "11"]
+    assert list(result["position"]) == ["2", "10"]
+    assert result["length"]["5"]["n"] == 2
+    assert result["length"]["5"]["value"] == 0.5
+    assert set(result["letter"]) == {"k", "l"}
+    assert result["font"]["Lato"]["n"] == 3
+    assert set(result["font"]["Lato"]) == {"n", "value", "low", "high"}
+
+
+def test_base_rates():
+    rates = score(rows(("ab", 0, "a"), ("ab", 1, "b"), ("abcd", 1, "b")))["base_rates"]
+    assert rates["chance"] == pytest.approx((1 / 2 + 1 / 2 + 1 / 4) / 3)
+    assert rates["first_letter"] == pytest.approx(1 / 3)
+    assert rates["most_frequent_letter"] == pytest.approx(2 / 3)
+
+
+def test_a_generic_dataset_loses_only_what_it_does_not_tell():
+    result = score(
+        pa.table({"id": [1, 2], "answer": ["a", "b"], "free": ["a", "a"], "restricted": ["a", "a"]})
+    )
+    assert set(result["by"]) == {"letter", "case"}
+    assert result["base_rates"] == {"chance": 1 / 52, "most_frequent_letter": 0.5}
+    assert result["calibration"] is None
+
+
+def test_columns_of_other_types_are_taken_as_absent():
+    result = score(rows(("ab", 0, "a"), word=[7], index=["first"], font=[None]))
+    assert set(result["by"]) == {"letter", "case"}
+
+
+def test_rows_without_a_word_count_as_unknown():
+    result = score(rows(("ab", 0, "a"), ("ab", 1, "b"), word=["ab", None], index=[0, None]))
+    assert result["base_rates"]["chance"] == pytest.approx((1 / 2 + 1 / 52) / 2)
+    assert result["by"]["length"]["2"]["n"] == 1
+
+
+@pytest.mark.parametrize("column", ["id", "answer", "free", "restricted"])
+def test_a_missing_column_is_named(column):
+    with pytest.raises(DatasetError, match=f"'{column}'.*unblind evaluate"):
+        score(rows(("ab", 0, "a")).drop_columns([column]))
+
+
+def test_empty_predictions_are_refused():
+    with pytest.raises(DatasetError, match="empty"):
+        score(rows(("ab", 0, "a")).slice(0, 0))
+
+
+def test_a_duplicate_id_is_named():
+    with pytest.raises(DatasetError, match="'x7'"):
+        score(rows(("ab", 0, "a"), ("ab", 1, "b"), id=["x7", "x7"]))
+
+
+def test_a_missing_answer_is_named():
+    with pytest.raises(DatasetError, match="'answer' at id 's1'"):
+        score(rows(("ab", 0, "a"), ("ab", 1, "b"), answer=["a", None]))
+
+
+def test_free_answers_by_every_rule():
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), free=["{H}", "The letter is {e}."])
+    found = {name: value["value"] for name, value in by_rules(table).items()}
+    assert found == {"exact": 0, "any-case": 0.5, "paper": 1, "vlmevalkit": 0.5, "lmms-eval": 0.5}
+    assert score(table)["rules"] == by_rules(table)
+    assert score(table)["accuracy"]["free"] == by_rules(table)["exact"]
+
+
+def test_without_free_answers_there_is_nothing_for_the_rules():
+    assert by_rules(rows(("hello", 0, "h"), free=pa.array([None], pa.string()))) is None
+
+
+def test_what_the_model_says_without_seeing_the_circle_is_a_base_rate():
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), blank=["e", "e"], uncircled=["h", "e"])
+    rates = score(table)["base_rates"]
+    assert (rates["blank_image"], rates["uncircled"]) == (0.5, 1)
+    assert "blank_image" not in score(rows(("hello", 0, "h")))["base_rates"]
+
+
+def test_answers_of_several_letters_have_tokens_and_no_restricted_accuracy():
+    table = pa.table(
+        {
+            "id": ["a", "b"],
+            "answer": ["hello", "world"],
+            "free": ["hello", "wurld"],
+            "restricted": pa.array([None, None], pa.string()),
+            "tokens_right": [1.0, 0.8],
+            "word": ["hello", "world"],
+            "index": [0, 1],
+        }
+    )
+    result = score(table)
+    assert result["accuracy"]["restricted"] is None
+    assert result["accuracy"]["free"]["value"] == 0.5
+    assert result["accuracy"]["tokens"]["value"] == pytest.approx(0.9)
+    assert result["by"]["position"]["0"]["value"] == 1
+    assert result["base_rates"] == {}
+
+
+def test_words_without_free_answers_are_counted_by_token_alone():
+    nulls = pa.array([None], pa.string())
+    table = pa.table(
+        {"id": ["a"], "answer": ["hello"], "free": nulls, "restricted": nulls, "tokens_right": [0.5]}
+    )
+    assert score(table)["accuracy"] == {"free": None, "restricted": None, "tokens": {"value": 0.5}}
+
+
+def test_restricted_answers_here_and_there_are_refused():
+    with pytest.raises(DatasetError, match="'restricted' at id 's1'"):
+        score(rows(("ab", 0, "a"), ("ab", 1, "b"), restricted=["a", None]))
