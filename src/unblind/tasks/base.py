@@ -1,0 +1,267 @@
+"""What a task is: one kind of question about one kind of picture. No torch.
+
+A task samples scenes, draws them, and asks about them. Everything else (datasets, training, evaluation,
+scoring, the report, the demo) is written against this class and knows no task by name.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unblind.errors import SceneError
+from unblind.tasks.splits import SPLITS, Split, split_by_hash
+
+Row = Mapping[str, Any]  # a row of a dataset or of predictions, by column
+Pixels = NDArray[np.uint8]  # (height, width, 3) RGB
+S = TypeVar("S")
+
+TRIES = 1_000  # draws until a scene fits into the image and into its split
+
+
+def bare(answer: str) -> str:
+    """The reply that is the answer alone: `3`."""
+    return answer
+
+
+def braced(answer: str) -> str:
+    """The reply in curly brackets, as most of BlindTest's prompts ask for it: `{3}`."""
+    return f"{{{answer}}}"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A question, and the format in which it asks for the answer.
+
+    Attributes:
+        text: the question; a column's name in braces (`{word}`) stands for the row's value of it.
+        reply: writes an answer in the format that the question asks for.
+        truth: which of the scene's truths the question is about (`touching`, `overlapping`); most have one.
+    """
+
+    text: str
+    reply: Callable[[str], str] = bare
+    truth: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question about one scene, the bare truth (`3`), and the truth in the prompt's format (`{3}`)."""
+
+    question: str
+    answer: str
+    reply: str
+
+
+@dataclass(frozen=True)
+class AnswerSpace:
+    """What an answer may be.
+
+    Attributes:
+        choices: every possible answer, in a fixed order; None if there are too many to list.
+        parse: the answer that a reply names, or None.
+    """
+
+    choices: tuple[str, ...] | None
+    parse: Callable[[str], str | None]
+
+    def same(self, reply: str, answer: str) -> bool:
+        """Whether a reply is this answer: to the character, or once it is parsed."""
+        return answer in (self.parse(reply), reply.strip())
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something known of each sample, by which accuracy is broken down.
+
+    Attributes:
+        label: what the report calls it.
+        group: a row's group: a text, a number, or None where it is not known.
+        bins: edges of the ranges into which numbers are sorted, ascending; empty: each number is a group.
+        groups: what the report calls the groups, by their names; others are shown as they are.
+        curve: shown as points along an axis, not as a list of groups.
+    """
+
+    label: str
+    group: Callable[[Row], str | float | int | None]
+    bins: tuple[float, ...] = ()
+    groups: Mapping[str, str] = field(default_factory=dict)
+    curve: bool = False
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One way to be wrong.
+
+    Attributes:
+        label: what the report calls it.
+        applies: whether a row's wrong answer is of this kind; None where that cannot be known.
+        chance: how often it would apply if the answer were picked at random among the likely ones.
+    """
+
+    label: str
+    applies: Callable[[Row, str], bool | None]
+    chance: Callable[[Row], float] | None = None
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """An accuracy that needs no eyes, such as that of always naming the word's first letter.
+
+    Attributes:
+        label: what the report calls it.
+        rate: the share of rows that would be right, in [0, 1]; None where the rows don't tell.
+    """
+
+    label: str
+    rate: Callable[[Sequence[Row]], float | None]
+
+
+class Task(ABC, Generic[S]):
+    """A task; `S` is its scene, a frozen dataclass of plain values that describes one picture.
+
+    Attributes:
+        name: as `--task` and the column `task` have it, such as `two-circles`.
+        title: the task as a short question, for people.
+        benchmark: what `XAI/vlmsareblind` calls it in its column `task`.
+        prompts: the questions by name; the first is the default.
+        answers: the answer space.
+        Options: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
+        Scene: the scene's class.
+        own_columns: the columns that the task adds to a dataset, by name, with `datasets` types.
+        parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
+        traits, mistakes, base_rates: what scoring and the report know, by name.
+        too_tight: what to change where no scene fits into the image.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    benchmark: ClassVar[tuple[str, ...]] = ()
+    prompts: ClassVar[Mapping[str, Prompt]]
+    answers: ClassVar[AnswerSpace]
+    Options: ClassVar[type]
+    Scene: ClassVar[type]
+    own_columns: ClassVar[Mapping[str, str]] = {}
+    parts: ClassVar[tuple[str, ...]] = ()
+    traits: ClassVar[Mapping[str, Trait]] = {}
+    mistakes: ClassVar[Mapping[str, Mistake]] = {}
+    base_rates: ClassVar[Mapping[str, BaseRate]] = {}
+    too_tight: ClassVar[str] = "use a larger --image-size"
+
+    # -- drawing ---------------------------------------------------------------------------------------------
+
+    def resources(self, options: Any) -> Any:
+        """What sampling and drawing need beside the options, loaded once: fonts, words."""
+        return None
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, split: Split, options: Any, resources: Any) -> S | None:
+        """Choose a scene; None if the choices do not fit into an image. All random choices happen here."""
+
+    @abstractmethod
+    def draw(self, scene: S, resources: Any, without: str | None = None) -> Pixels:
+        """Draw a scene, the same bytes every time; `without` one of `parts`."""
+
+    def split_of(self, scene: S) -> Split | None:
+        """The split that a scene belongs to; None if `sample` has seen to it.
+
+        By default a hash of the whole scene decides, so that no scene is in two splits.
+        """
+        return split_by_hash(self.name, self.to_json(scene), 0.8, 0.9)
+
+    # -- asking ----------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def truth(self, scene: S, which: str = "") -> str:
+        """The bare answer, `which` being the `truth` of a prompt."""
+
+    def columns(self, scene: S) -> Mapping[str, Any]:
+        """The values of `own_columns`: what is known of a scene when it is drawn."""
+        return {}
+
+    # -- the benchmark ---------------------------------------------------------------------------------------
+
+    def benchmark_scenes(self, seed: int, resources: Any) -> Iterator[S]:
+        """The benchmark's scenes, drawn again; random kinds are sampled anew by its rules, from `seed`."""
+        return iter(())
+
+    def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What the benchmark's own `metadata` says of an image, as columns of ours."""
+        return {}
+
+    # -- what follows from the above -------------------------------------------------------------------------
+
+    @property
+    def default_prompt(self) -> str:
+        """The name of the first prompt."""
+        return next(iter(self.prompts))
+
+    def ask(self, scene: S, prompt: str) -> Asked:
+        """Ask about a scene; `prompt` is a name in `prompts`, or a text."""
+        chosen = self.prompts.get(prompt) or Prompt(prompt)
+        answer = self.truth(scene, chosen.truth)
+        return Asked(self.question(chosen.text, self.columns(scene)), answer, chosen.reply(answer))
+
+    def question(self, text: str, row: Row) -> str:
+        """A prompt's text, or a prompt's name, with the row's values in the place of `{column}`."""
+        text = self.prompts[text].text if text in self.prompts else text
+        for name in self.own_columns:
+            if row.get(name) is not None:
+                text = text.replace(f"{{{name}}}", str(row[name]))
+        return text
+
+    def prompt_of(self, question: str, row: Row) -> Prompt:
+        """The prompt by which a row was asked; a text of its own if it is none of `prompts`."""
+        return next(
+            (p for p in self.prompts.values() if self.question(p.text, row) == question), Prompt(question)
+        )
+
+    def ask_again(self, row: Row, prompt: str | None = None) -> Asked:
+        """Ask about a row of a dataset: by its own question, or by another prompt (a name or a text).
+
+        Where a prompt is about another truth than the row's own, the row's scene tells it.
+        """
+        own = self.prompt_of(str(row.get("prompt") or ""), row)
+        chosen = own if prompt is None else self.prompts.get(prompt) or Prompt(prompt)
+        answer = str(row["answer"])
+        if chosen.truth != own.truth:
+            answer = self.truth(self.from_json(row["scene"]), chosen.truth)
+        return Asked(self.question(chosen.text, row), answer, chosen.reply(answer))
+
+    def to_json(self, scene: S) -> str:
+        """A scene as one line of JSON; floats are exact."""
+        return json.dumps(asdict(scene), separators=(",", ":"))  # type: ignore[call-overload]
+
+    def from_json(self, text: str) -> S:
+        """The inverse of `to_json`. Raises SceneError for a text that is no scene."""
+        try:
+            scene: S = self.Scene(**{name: _tuples(value) for name, value in json.loads(text).items()})
+        except (ValueError, TypeError, AttributeError) as error:
+            raise SceneError(f"not a scene: {str(text)[:60]!r} ({error})") from None
+        return scene
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def sample_scene(task: Task[S], seed: int, split: Split, index: int, options: Any, resources: Any) -> S:
+    """Sample number `index` of a split; it depends on the arguments only, never on other samples.
+
+    Raises:
+        SceneError: no choice fits after many tries.
+    """
+    rng = np.random.default_rng((seed, SPLITS.index(split), index))
+    for _ in range(TRIES):
+        scene = task.sample(rng, split, options, resources)
+        if scene is not None and task.split_of(scene) in (None, split):
+            return scene
+    raise SceneError(
+        f"no scene of {task.name} fits into {options.image_size} px after {TRIES} tries; {task.too_tight}"
+    )

@@ -1,0 +1,87 @@
+"""Tasks by name: ours, and those that other packages register (entry points of the group `unblind.tasks`).
+
+A task is imported when it is first named, so that a broken one breaks nothing else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any
+
+from unblind.errors import RecipeError
+from unblind.tasks.base import Task
+from unblind.tasks.generic import GENERIC
+
+GROUP = "unblind.tasks"
+DEFAULT_TASK = "circled-letter"
+# The module of each task of ours; it calls its task TASK.
+TASKS: dict[str, str] = {
+    "circled-letter": "unblind.tasks.circled_letter.task",
+}
+
+
+def task_names() -> tuple[str, ...]:
+    """The names that `--task` takes: ours first, then those of other packages, sorted."""
+    others = {entry.name for entry in entry_points(group=GROUP)} - set(TASKS)
+    return (*TASKS, *sorted(others))
+
+
+@lru_cache(maxsize=64)
+def task_named(name: str, flag: str = "--task") -> Task[Any]:
+    """The task of a name.
+
+    Raises:
+        RecipeError: there is none (the nearest right name is given), or another package's cannot be loaded.
+    """
+    if name in TASKS:
+        found = import_module(TASKS[name]).TASK
+        assert isinstance(found, Task)
+        return found
+    for entry in entry_points(group=GROUP, name=name):
+        return _loaded(entry.name, entry.value, flag)
+    near = difflib.get_close_matches(name, task_names(), n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(task_names())}"
+    raise RecipeError(f"{flag} {name}: no such task; {hint}")
+
+
+def task_of(name: object, answers: Iterable[str] = ()) -> Task[Any]:
+    """The task that a row's column `task` records; the generic one for a value that names none.
+
+    Args:
+        name: the value; None where the data records no task. All data was of circled letters before tasks were
+            recorded, so it is of circled letters then, if every answer is a letter.
+        answers: of the data, for that.
+    """
+    if name is None:
+        letters = task_named(DEFAULT_TASK)
+        return letters if set(answers) <= set(letters.answers.choices or ()) else GENERIC
+    return task_named(str(name)) if name in task_names() else GENERIC
+
+
+def broken_tasks() -> dict[str, str]:
+    """The tasks of other packages that cannot be loaded, each with what is wrong."""
+    found = {}
+    for entry in entry_points(group=GROUP):
+        try:
+            task_named(entry.name)
+        except RecipeError as error:
+            found[entry.name] = str(error)
+    return found
+
+
+def _loaded(name: str, value: str, flag: str) -> Task[Any]:
+    module, _, attribute = value.partition(":")
+    try:
+        found = getattr(import_module(module), attribute or "TASK")
+    except Exception as error:  # whatever another package's code raises
+        reason = f"{type(error).__name__}: {error}"
+        raise RecipeError(
+            f"{flag} {name}: {value} cannot be loaded ({reason[:200]}); mend or remove it"
+        ) from error
+    if not isinstance(found, Task):
+        raise RecipeError(f"{flag} {name}: {value} is no unblind.tasks.base.Task; mend or remove it")
+    return found
