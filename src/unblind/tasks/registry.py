@@ -38,9 +38,8 @@ def task_named(name: str, flag: str = "--task") -> Task[Any]:
         RecipeError: there is none (the nearest right name is given), or another package's cannot be loaded.
     """
     if name in TASKS:
-        found = import_module(TASKS[name]).TASK
-        assert isinstance(found, Task)
-        return found
+        task: Task[Any] = import_module(TASKS[name]).TASK
+        return task
     for entry in entry_points(group=GROUP, name=name):
         return _loaded(entry.name, entry.value, flag)
     near = difflib.get_close_matches(name, task_names(), n=1, cutoff=0.4)
@@ -52,8 +51,8 @@ def task_of(name: object, answers: Iterable[str] = ()) -> Task[Any]:
     """The task that a row's column `task` records; the generic one for a value that names none.
 
     Args:
-        name: the value; None where the data records no task. All data was of circled letters before tasks were
-            recorded, so it is of circled letters then, if every answer is a letter.
+        name: the value; None where the data records no task. All data was of circled letters before tasks
+            were recorded, so it is of circled letters then, if every answer is a letter.
         answers: of the data, for that.
     """
     if name is None:
@@ -64,13 +63,16 @@ def task_of(name: object, answers: Iterable[str] = ()) -> Task[Any]:
 
 def broken_tasks() -> dict[str, str]:
     """The tasks of other packages that cannot be loaded, each with what is wrong."""
-    found = {}
-    for entry in entry_points(group=GROUP):
-        try:
-            task_named(entry.name)
-        except RecipeError as error:
-            found[entry.name] = str(error)
-    return found
+    found = {entry.name: _defect(entry.name) for entry in entry_points(group=GROUP)}
+    return {name: defect for name, defect in found.items() if defect}
+
+
+def _defect(name: str) -> str | None:
+    try:
+        task_named(name)
+    except RecipeError as error:
+        return str(error)
+    return None
 
 
 def _loaded(name: str, value: str, flag: str) -> Task[Any]:
@@ -78,10 +80,8 @@ def _loaded(name: str, value: str, flag: str) -> Task[Any]:
     try:
         found = getattr(import_module(module), attribute or "TASK")
     except Exception as error:  # whatever another package's code raises
-        reason = f"{type(error).__name__}: {error}"
-        raise RecipeError(
-            f"{flag} {name}: {value} cannot be loaded ({reason[:200]}); mend or remove it"
-        ) from error
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise RecipeError(f"{flag} {name}: {value} cannot be loaded ({reason}); mend or remove it") from error
     if not isinstance(found, Task):
         raise RecipeError(f"{flag} {name}: {value} is no unblind.tasks.base.Task; mend or remove it")
     return found

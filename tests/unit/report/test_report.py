@@ -364,7 +364,8 @@ def test_predictions_that_cannot_be_scored_name_the_file(tmp_path):
 
 
 def test_scoring_and_report_load_no_model():
-    code = "import sys, unblind.report, unblind.scoring.metrics\nprint({'torch', 'transformers'} & set(sys.modules))"
+    imports = "import sys, unblind.report, unblind.scoring.metrics"
+    code = f"{imports}\nprint({{'torch', 'transformers'}} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
