@@ -14,8 +14,8 @@ from PIL import Image
 
 from unblind.data.images import decode_image
 from unblind.errors import DemoError
-from unblind.evaluation.occlusion import without_letter
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
+from unblind.tasks.circled_letter.redraw import without_letter
 from unblind.tasks.circled_letter.scene import Scene, lay_out
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import measure_word

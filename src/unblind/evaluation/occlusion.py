@@ -18,9 +18,9 @@ from unblind.evaluation.run import letter_probabilities
 from unblind.models.collate import Row, prepared
 from unblind.runtime.progress import progress
 from unblind.scoring.intervals import proportion
-from unblind.tasks.circled_letter.draw import draw, draw_ellipse, letter_boxes
-from unblind.tasks.circled_letter.scene import Scene
-from unblind.tasks.fonts import Font, FontLibrary
+from unblind.tasks.circled_letter.draw import draw
+from unblind.tasks.circled_letter.redraw import without_letter
+from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.words import LETTERS
 
 VIEWS = ("whole", "ellipse", "letter", "other")
@@ -59,17 +59,6 @@ def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[st
     bare = draw(scene, font, circled=False)
     letters = (without_letter(scene, font, index) for index in (scene.index, other))
     return dict(zip(VIEWS, (draw(scene, font), bare, *letters), strict=True))
-
-
-def without_letter(scene: Scene, font: Font, index: int) -> NDArray[np.uint8]:
-    """Draw a scene with one letter covered by the background, the ellipse whole: (height, width, 3) uint8."""
-    image = draw(scene, font, circled=False)
-    box = letter_boxes(scene, font)[index]
-    x0, y0 = np.maximum(np.floor(box[:2]).astype(int) - 1, 0)  # antialiasing reaches out
-    x1, y1 = np.ceil(box[2:]).astype(int) + 1
-    image[y0:y1, x0:x1] = scene.background
-    draw_ellipse(image, scene.ellipse, scene.ellipse_color)
-    return image
 
 
 def occlusion_check(

@@ -132,8 +132,8 @@ class Task(ABC, Generic[S]):
         benchmark: what `XAI/vlmsareblind` calls it in its column `task`.
         prompts: the questions by name; the first is the default.
         answers: the answer space.
-        Options: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
-        Scene: the scene's class.
+        options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
+        scene_class: the scene's class.
         own_columns: the columns that the task adds to a dataset, by name, with `datasets` types.
         parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
         traits, mistakes, base_rates: what scoring and the report know, by name.
@@ -145,8 +145,8 @@ class Task(ABC, Generic[S]):
     benchmark: ClassVar[tuple[str, ...]] = ()
     prompts: ClassVar[Mapping[str, Prompt]]
     answers: ClassVar[AnswerSpace]
-    Options: ClassVar[type]
-    Scene: ClassVar[type]
+    options_class: ClassVar[type]
+    scene_class: ClassVar[type]
     own_columns: ClassVar[Mapping[str, str]] = {}
     parts: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[Mapping[str, Trait]] = {}
@@ -159,6 +159,14 @@ class Task(ABC, Generic[S]):
     def resources(self, options: Any) -> Any:
         """What sampling and drawing need beside the options, loaded once: fonts, words."""
         return None
+
+    def known_resources(self) -> Any:
+        """What drawing stored scenes again needs, whatever options they were sampled with."""
+        return None
+
+    def benchmark_resources(self, options: Any) -> Any:
+        """What drawing the benchmark's scenes needs. Raises UnblindError."""
+        return self.resources(options)
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, split: Split, options: Any, resources: Any) -> S | None:
@@ -241,7 +249,7 @@ class Task(ABC, Generic[S]):
     def from_json(self, text: str) -> S:
         """The inverse of `to_json`. Raises SceneError for a text that is no scene."""
         try:
-            scene: S = self.Scene(**{name: _tuples(value) for name, value in json.loads(text).items()})
+            scene: S = self.scene_class(**{name: _tuples(value) for name, value in json.loads(text).items()})
         except (ValueError, TypeError, AttributeError) as error:
             raise SceneError(f"not a scene: {str(text)[:60]!r} ({error})") from None
         return scene

@@ -18,7 +18,7 @@ class Generic(Task[None]):
     title = "Questions about pictures"
     prompts = {"own": Prompt("")}
     answers = AnswerSpace(None, str.strip)
-    Options = Scene = type(None)
+    options_class = scene_class = type(None)
 
     def sample(self, rng: np.random.Generator, split: Split, options: Any, resources: Any) -> NoReturn:
         """Raise RecipeError: there is nothing to draw."""
