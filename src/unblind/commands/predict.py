@@ -42,7 +42,7 @@ def predict(
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
     from unblind.data.images import decode_image
-    from unblind.evaluation.run import answer
+    from unblind.evaluation.answers import answer
     from unblind.models.loading import load
     from unblind.tasks.prompts import prompt_text
 

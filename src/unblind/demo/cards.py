@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unblind.data.images import encode_png
 from unblind.demo.paint import Box, Picture
-from unblind.evaluation.run import Answer
+from unblind.evaluation.answers import Answer
 
 LEAST = 0.05  # a fall of the probability that is worth naming
 _environment = Environment(

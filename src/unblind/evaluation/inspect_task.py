@@ -20,7 +20,7 @@ from inspect_ai.solver import TaskState, generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.errors import DatasetError
-from unblind.evaluation.run import with_ids
+from unblind.evaluation.questions import with_ids
 from unblind.models.collate import Row, prepared
 from unblind.scoring.rules import rule_named
 from unblind.tasks.prompts import parse_letter, prompt_text

@@ -28,7 +28,8 @@ def predictions() -> pa.Table:
 
 
 def test_the_columns(predictions: pa.Table) -> None:
-    assert predictions.column_names == ["id", "answer", "free", "restricted", "probability", "top5", "prompt"]
+    ours = ["free", "restricted", "probability", "top5"]
+    assert predictions.column_names == ["id", "task", "answer", *ours, "prompt"]
     assert predictions["id"].to_pylist() == [f"s{i}" for i in range(7)]
 
 
@@ -88,8 +89,12 @@ def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
 
 
 def test_the_prompt_can_be_replaced() -> None:
-    with_other = evaluate(small_model.loaded(), MIXED, prompt="read", free=False)
-    own = evaluate(small_model.loaded(), MIXED.map(lambda _: {"prompt": "Read the word."}), free=False)
+    with_other = evaluate(small_model.loaded(), MIXED, prompt="highlighted", free=False)
+    own = evaluate(
+        small_model.loaded(),
+        MIXED.map(lambda _: {"prompt": "Which character is being highlighted with a red oval?"}),
+        free=False,
+    )
     assert with_other["probability"].to_pylist() == own["probability"].to_pylist()
 
 
@@ -126,7 +131,10 @@ def test_an_id_twice_is_refused_before_asking() -> None:
 
 def test_an_answer_that_is_no_letter_among_letters_is_named() -> None:
     strange = MIXED.map(lambda row: {"answer": {"s2": "7", "s5": "é"}.get(row["id"], "b")})
-    with pytest.raises(DatasetError, match=r"row s2: the answer '7' is no letter .*nor are 1 more"):
+    with pytest.raises(
+        DatasetError,
+        match=r"row s2: the answer '7' is none of the 52 letters of circled-letter .*nor are 1 more",
+    ):
         evaluate(small_model.loaded(), strange)
 
 
@@ -147,7 +155,7 @@ def test_the_answer_to_a_blank_image_depends_on_the_prompt_alone() -> None:
 
 
 def test_rows_without_a_scene_have_no_uncircled_answer() -> None:
-    with pytest.raises(DatasetError, match="no 'scene'"):
+    with pytest.raises(DatasetError, match="--uncircled needs the column 'scene'"):
         evaluate(small_model.loaded(), MIXED, free=False, uncircled=True)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from unblind.errors import SceneError
 from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task, braced
 from unblind.tasks.circled_letter.blindtest import benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw
@@ -71,7 +72,7 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
-    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply))
+    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply), "letters")
     options_class = Options
     scene_class = Scene
     own_columns = {
@@ -108,8 +109,13 @@ class CircledLetter(Task[Scene]):
         return sample_with_font(rng, resources.words.sample(rng, split), font, options.scene)
 
     def draw(self, scene: Scene, resources: Resources, without: str | None = None) -> Pixels:
-        """The word with its ellipse; without it, the circled letter, or the `other`, half the word away."""
+        """The word with its ellipse; without it, the circled letter, or the `other`, half the word away.
+
+        Raises FontsError, and SceneError for a word that has no other letter.
+        """
         font = resources.fonts.get(scene.font.digest)
+        if without == "other" and len(scene.word) == 1:
+            raise SceneError(f"{scene.word!r} has no other letter that could be left out")
         if without in (None, "ellipse"):
             return draw(scene, font, circled=without is None)
         away = 0 if without == "letter" else len(scene.word) // 2
