@@ -267,8 +267,8 @@ def write_evaluation(
         OutputError: `out` cannot be written.
     """
     tasks = predictions["task"].unique().to_pylist()
-    metrics = score(predictions) | {
-        "task": tasks[0] if len(tasks) == 1 else tasks,
+    metrics = ({"task": tasks[0]} if len(tasks) == 1 else {}) | score(predictions)
+    metrics |= {
         "model": loaded.name,
         "revision": loaded.revision,
         "adapter": loaded.adapter,
