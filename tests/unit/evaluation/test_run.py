@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 
 import small_model
-from unblind.errors import DatasetError
-from unblind.evaluation.run import evaluate, evaluate_to
+from unblind.errors import DatasetError, ModelError
+from unblind.evaluation.run import OWN_COLUMNS_KEY, evaluate, evaluate_to
 from unblind.models.collate import Collator, letter_tokens
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.scene import sample_scene
@@ -167,3 +167,55 @@ def test_the_uncircled_answer_is_the_one_to_the_word_alone(words: WordSource, fo
     rows = datasets.Dataset.from_list([{**row, "image": image} for image in images])
     found = evaluate(small_model.loaded(), rows, free=False, uncircled=True)
     assert found["uncircled"].to_pylist() == [found["restricted"].to_pylist()[1]] * 2
+
+
+def test_a_column_called_like_one_of_ours_is_kept_apart() -> None:
+    """Whether or not ours is there; the metadata say which columns are the evaluation's."""
+    named = MIXED.add_column("blank", ["x"] * 7).add_column("free", ["yes"] * 7)
+    for blank in (False, True):
+        table = evaluate(small_model.loaded(), named, blank=blank)
+        ours = json.loads(table.schema.metadata[OWN_COLUMNS_KEY])
+        assert ours == ["free", "restricted", "probability", "top5", *(["blank"] if blank else [])]
+        assert table["data.blank"].to_pylist() == ["x"] * 7
+        assert table["data.free"].to_pylist() == ["yes"] * 7
+        assert ("blank" in table.column_names) == blank
+        assert "yes" not in table["free"].to_pylist()
+
+
+def test_several_tasks_in_one_go() -> None:
+    """Letters are restricted, as they are alone; what is asked beside them is spelt."""
+    tasks = ["circled-letter", "size"] * 3 + ["circled-letter"]
+    mixed = MIXED.add_column("task", tasks).map(
+        lambda row: {"answer": row["answer"] if row["task"] == "circled-letter" else "left"}
+    )
+    table = evaluate(small_model.loaded(), mixed, batch_size=3, blank=True)
+    assert table["task"].to_pylist() == tasks
+    closed = [name == "circled-letter" for name in tasks]
+    for name in ("restricted", "probability", "top5", "blank"):
+        assert [value is not None for value in table[name].to_pylist()] == closed
+    assert [value is None for value in table["tokens_right"].to_pylist()] == closed
+    alone = evaluate(small_model.loaded(), MIXED, batch_size=3)
+    for i in (0, 2, 4, 6):
+        assert table["restricted"][i] == alone["restricted"][i] and table["free"][i] == alone["free"][i]
+        assert table["probability"][i].as_py() == pytest.approx(alone["probability"][i].as_py(), abs=1e-5)
+
+
+def test_choices_in_the_format_of_the_prompt() -> None:
+    """In curly brackets a letter is three tokens; what is kept of it is the letter."""
+    table = evaluate(small_model.loaded(), MIXED, prompt="circled-braces", free=False, blank=True)
+    for row in table.to_pylist():
+        assert row["restricted"] in LETTERS and row["blank"] in LETTERS
+        top = json.loads(row["top5"])
+        assert top[0] == [row["restricted"], row["probability"]]
+        assert sum(share for _, share in top) <= 1 + 1e-6
+        assert row["prompt"].endswith("{a}") and row["answer"] in "Ab"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_logits_that_are_no_numbers_are_refused(dtype: torch.dtype) -> None:
+    loaded = small_model.loaded()
+    loaded.model.to(dtype)
+    loaded.model.model.multi_modal_projector.linear.bias.data[0] = float("inf")
+    wanted = "in float32 .*: the checkpoint is broken" if dtype == torch.float32 else "take --dtype bfloat16"
+    with pytest.raises(ModelError, match=f"small gives logits .*{wanted}"):
+        evaluate(loaded, MIXED.select([0]), free=False)
