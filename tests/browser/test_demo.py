@@ -20,7 +20,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.loading import load
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install -e '.[demo]'")
@@ -35,7 +35,9 @@ Keep = Callable[[Page, str], None]
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random LoRA weights, strong enough to change the answers: what is right does not matter here."""
     folder = tmp_path_factory.mktemp("adapter")
-    model = adapt(load("tiny").model, {"language": "lora", "projector": "frozen", "vision": "frozen"}, rank=4)
+    model = add_adapter(
+        load("tiny").model, {"language": "lora", "projector": "frozen", "vision": "frozen"}, rank=4
+    )
     torch.manual_seed(0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:

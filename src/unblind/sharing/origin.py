@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,11 +14,11 @@ from huggingface_hub import ModelCard
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
+from unblind.models.registry import own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
 from unblind.tasks.prompts import prompt_text
 
-_GOOGLE = re.compile(r"google/paligemma2?-.+")
 ORIGIN = "unblind.json"  # in a merged checkpoint
 _FOLDERS = {path.parts[-3:]: name for name, path in EMBEDDED.items()}  # the same on any machine
 _PATHS = ("data", "out", "model", "cache_features")  # among a run's options
@@ -106,8 +105,9 @@ def licence_of(base: str) -> str:
     """
     if base in EMBEDDED:
         return "mit"
-    if _GOOGLE.fullmatch(base):
-        return "gemma"
+    for family in own_families():
+        if licence := family.licence(base):
+            return licence
     card = Path(base).expanduser() / "README.md"
     if Path(base).exists() and not card.is_file():
         return "unknown"
