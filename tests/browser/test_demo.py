@@ -115,7 +115,7 @@ def both_answered(page: Page) -> None:
     expect(page.locator(".answer")).to_have_count(2)
     for name in ("blind", "cured"):
         card = page.locator(f".answer.{name}")
-        expect(card.locator(".letter")).to_have_text(_letter)
+        expect(card.locator(".reply")).to_have_text(_letter)
         expect(card.locator(".likeliest li")).to_have_count(5)
         expect(card.locator(".free")).to_contain_text("says freely")
 
@@ -188,7 +188,7 @@ def test_what_cannot_be_drawn_is_said(url: str, open_page: Open, typed: str, sai
     both_answered(page)
     page.get_by_label("Word").fill(typed)
     expect(page.get_by_role("alert")).to_contain_text(said)
-    expect(page.locator(".answer.cured .letter")).to_have_text("–")
+    expect(page.locator(".answer.cured .reply")).to_have_text("–")
     page.get_by_label("Word").fill("good")
     expect(page.get_by_role("alert")).to_have_count(0)
     both_answered(page)
@@ -255,7 +255,7 @@ def test_bad_files_are_named(
     if answered:
         both_answered(page)
     else:
-        expect(page.locator(".answer.cured .letter")).to_have_text("–")
+        expect(page.locator(".answer.cured .reply")).to_have_text("–")
 
 
 def test_too_large_and_other_files_are_refused(url: str, open_page: Open) -> None:

@@ -66,10 +66,12 @@ class AnswerSpace:
     Attributes:
         choices: every possible answer, in a fixed order; None if there are too many to list.
         parse: the answer that a reply names, or None.
+        noun: what the choices are called, in the plural.
     """
 
     choices: tuple[str, ...] | None
     parse: Callable[[str], str | None]
+    noun: str = "answers"
 
     def same(self, reply: str, answer: str) -> bool:
         """Whether a reply is this answer: to the character, or once it is parsed."""
@@ -138,6 +140,7 @@ class Task(ABC, Generic[S]):
         parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
         traits, mistakes, base_rates: what scoring and the report know, by name.
         too_tight: what to change where no scene fits into the image.
+        demo: a module with a page of its own for `unblind demo` (see `tasks.controls`); "": a plain one.
     """
 
     name: ClassVar[str]
@@ -153,6 +156,7 @@ class Task(ABC, Generic[S]):
     mistakes: ClassVar[Mapping[str, Mistake]] = {}
     base_rates: ClassVar[Mapping[str, BaseRate]] = {}
     too_tight: ClassVar[str] = "use a larger --image-size"
+    demo: ClassVar[str] = ""
 
     # -- drawing ---------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
-    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply))
+    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply), "letters")
     options_class = Options
     scene_class = Scene
     own_columns = {
@@ -82,6 +82,7 @@ class CircledLetter(Task[Scene]):
         "ambiguous": "bool",
     }
     parts = ("ellipse", "letter", "other")
+    demo = "unblind.tasks.circled_letter.demo"
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
