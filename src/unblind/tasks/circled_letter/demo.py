@@ -125,8 +125,8 @@ class WordControls(Controls):
     tab = "Draw a word"
     heading = "Which letter is circled?"
     lead = (
-        "Click a letter to circle it. The blind model reads the word, but does not know what the circle means."
-        " The cured one is the same model with an adapter that learnt it."
+        "Click a letter to circle it. The blind model reads the word, but does not know what the circle"
+        " means. The cured one is the same model with an adapter that learnt it."
     )
     lead_blind = "Click a letter to circle it, and see what the blind model makes of it."
     uploads = "One word with one letter circled"
