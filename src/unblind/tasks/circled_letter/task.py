@@ -74,6 +74,12 @@ class CircledLetter(Task[Scene]):
     answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply), "letters")
     options_class = Options
     scene_class = Scene
+    held_out = "The words and the font families of each split occur in no other split."
+    limits = (
+        "horizontal printed words of Latin letters on plain backgrounds, with one ellipse each; no"
+        " photographs, no handwriting, no other scripts. The words are as their list has them, sifted by"
+        " nothing but their letters."
+    )
     own_columns = {
         "word": "string",
         "letter": "string",
@@ -132,6 +138,18 @@ class CircledLetter(Task[Scene]):
             "font": scene.font.family,
             "ambiguous": scene.ambiguous,
         }
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """Which words were drawn, and how the splits are kept apart."""
+        share = settings.get("random_strings")
+        some = isinstance(share, float) and share > 0
+        strings = f", and with random strings instead in {share:.0%} of them" if some else ""
+        return (
+            f" from the words of `{settings.get('words')}` with {settings.get('min_length')} to"
+            f" {settings.get('max_length')} letters{strings}. The words and the font families of its"
+            " training, validation and test images do not overlap, and the benchmark's own never occur in"
+            " training."
+        )
 
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
