@@ -211,6 +211,8 @@ class Task(ABC, Generic[S]):
         answers: the answer space.
         options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
         scene_class: the scene's class.
+        held_out: how the splits are kept apart, in a sentence.
+        limits: what the pictures leave out, in a sentence.
         own_columns: the columns that the task adds to a dataset, by name, with `datasets` types.
         parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
         traits, mistakes, base_rates: what scoring and the report know, by name. Two base rates need not be
@@ -219,6 +221,7 @@ class Task(ABC, Generic[S]):
         cluster: the column by which samples resemble each other (`font`), for intervals; None if none does.
         wording: what the report says.
         too_tight: what to change where no scene fits into the image.
+        demo: a module with a page for `unblind demo` (see `tasks.controls`); "": it has a plain one.
     """
 
     name: ClassVar[str]
@@ -228,6 +231,8 @@ class Task(ABC, Generic[S]):
     answers: ClassVar[AnswerSpace]
     options_class: ClassVar[type]
     scene_class: ClassVar[type]
+    held_out: ClassVar[str] = "No scene of a split occurs in another."
+    limits: ClassVar[str] = ""
     own_columns: ClassVar[Mapping[str, str]] = {}
     parts: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[Mapping[str, Trait]] = {}
@@ -237,6 +242,7 @@ class Task(ABC, Generic[S]):
     cluster: ClassVar[str | None] = None
     wording: ClassVar[Wording] = Wording()
     too_tight: ClassVar[str] = "use a larger --image-size"
+    demo: ClassVar[str] = ""
 
     # -- drawing ---------------------------------------------------------------------------------------------
 
@@ -283,6 +289,11 @@ class Task(ABC, Generic[S]):
     def caption(self, row: Row) -> Caption:
         """What the report writes below a row's picture."""
         return Caption()
+    # -- sharing ---------------------------------------------------------------------------------------------
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
+        return f". {self.held_out}"
 
     # -- the benchmark ---------------------------------------------------------------------------------------
 
