@@ -13,12 +13,12 @@ from PIL import ImageColor
 
 from unblind.errors import SceneError
 from unblind.flags import Drawing
+from unblind.tasks.canvas import Color
 from unblind.tasks.fonts import Font, FontLibrary
 from unblind.tasks.glyphs import Word, measure_word
 from unblind.tasks.splits import SPLITS, Split
 from unblind.tasks.words import WordSource
 
-Color = tuple[int, int, int]
 Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
 # The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
