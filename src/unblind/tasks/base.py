@@ -193,6 +193,20 @@ class Task(ABC, Generic[S]):
         """The values of `own_columns`: what is known of a scene when it is drawn."""
         return {}
 
+    def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
+        """A twin that differs in one small thing by which the right answer changes; the rest stays.
+
+        Args:
+            rng: chooses among the ways there are.
+            scene: of this task.
+            which: the `truth` whose answer changes.
+
+        Returns:
+            The twin (Gardner et al., "Evaluating models' local decision boundaries via contrast sets", 2020),
+            or None: the task has none, or none is possible within the image.
+        """
+        return None
+
     # -- the benchmark ---------------------------------------------------------------------------------------
 
     def benchmark_scenes(self, seed: int, resources: Any) -> Iterator[S]:

@@ -23,6 +23,7 @@ Color = tuple[int, int, int]  # RGB, 0-255
 Point = tuple[float, float]
 Cap = Literal["butt", "projecting", "round"]
 Floats = NDArray[np.float64]
+Segment = list[float]  # as `_segments` has it
 
 BLACK: Color = (0, 0, 0)
 WHITE: Color = (255, 255, 255)
@@ -37,6 +38,7 @@ class Canvas:
 
     def __init__(self, width: int, height: int, background: Color = WHITE) -> None:
         self.pixels: NDArray[np.uint8] = _blank(width, height, background).copy()
+        self._covered: NDArray[np.float32] | None = None  # zeros, between strokes
 
     def line(
         self,
@@ -62,7 +64,7 @@ class Canvas:
         """
         segments = _segments(points, width / 2, cap)
         if segments:
-            self._stroke(np.array(segments, np.float64), width, color)
+            self._stroke(segments, width, color)
         elif cap == "round":
             self.circle(*points[0], width / 2, color)
 
@@ -192,59 +194,77 @@ class Canvas:
             part = self.pixels[y0 : y0 + height, x0 : x0 + width]
             _blend(part, ..., coverage, color)
 
-    def _stroke(self, segments: Floats, width: float, color: Color) -> None:
-        """Paint segments as one shape, all of them at once.
-
-        A segment is walked along the axis that it is nearer to; at each step the few pixels across it are
-        looked at. What two segments cover is covered as the better of them does.
-
-        Args:
-            segments: (n, 7): x and y of the start, the direction's two, the length, and 1 for the start and
-                the end if they are half circles, or else 0 for ends that are cut off.
-            width: px.
-            color: RGB.
-        """
+    def _stroke(self, segments: list[Segment], width: float, color: Color) -> None:
+        """Paint segments as one shape: what two of them cover is covered as the better of them does."""
         height, breadth = self.pixels.shape[:2]
-        half = width / 2
-        steep = np.abs(segments[:, 3]) > np.abs(segments[:, 2])
-        table = np.where(steep[:, None], segments[:, [1, 0, 3, 2, 4, 5, 6]], segments)
-        ends = table[:, 0] + table[:, 2] * table[:, 4]
-        first = np.maximum(np.floor(np.minimum(table[:, 0], ends) - half - 1), 0)
-        last = np.minimum(np.ceil(np.maximum(table[:, 0], ends) + half + 1), np.where(steep, height, breadth))
-        steps = np.maximum(last - first, 0).astype(np.int64)
-        owner = np.repeat(np.arange(len(steps)), steps)
-        at = np.arange(len(owner)) + (first - np.cumsum(steps) + steps)[owner]
-        start, aside, ux, uy, length, round_start, round_end = table[owner].T
-
-        dx = at + 0.5 - start
-        reach = (half + 0.5) / np.abs(ux)  # px across, on either side
-        lowest = np.floor(aside + dx * uy / ux - reach)
-        across = lowest[:, None] + np.arange(int(2 * reach.max(initial=0)) + 2)
-        dy = across + (0.5 - aside)[:, None]
-        along = dy * uy[:, None] + (dx * ux)[:, None]
-        off = np.abs(dy * ux[:, None] - (dx * uy)[:, None])
-        beyond = np.maximum(-along, along - length[:, None])
-        round_here = np.where(along > length[:, None] / 2, round_end[:, None], round_start[:, None])
-        reached = np.maximum(beyond, 0) * round_here
+        walks = np.array([_walk(segment, width / 2 + 0.5, breadth, height) for segment in segments])
+        index, owner, along, off = _near(walks, width / 2 + 0.5)
+        length, round_start, round_end = np.array([segment[4:] for segment in segments])[owner].T
+        beyond = np.maximum(-along, along - length)
+        rounded = np.where(along > length / 2, round_end, round_start)
+        reached = np.maximum(beyond, 0) * rounded
         off = np.sqrt(off * off + reached * reached)
-        coverage = np.minimum(np.maximum(half + 0.5 - off, 0), min(1.0, width))
-        coverage *= np.minimum(np.maximum(0.5 - beyond, round_here), 1)
-
-        wide = np.where(steep, breadth, height)[owner]
-        touched = (coverage > 0) & (across >= 0) & (across < wide[:, None])
-        down, right = np.where(steep, ((breadth,), (1,)), ((1,), (breadth,)))[:, owner]
-        index = (across * right[:, None] + (at * down)[:, None])[touched].astype(np.int64)
-        cover = coverage[touched].astype(np.float32)
-        if len(steps) > 1:
-            best = np.zeros(height * breadth, np.float32)
-            np.maximum.at(best, index, cover)
-            cover = best[index]
+        coverage = np.minimum(np.maximum((width + 1) / 2 - off, 0), min(1.0, width))
+        coverage *= np.minimum(np.maximum(0.5 - beyond, rounded), 1)
+        cover = coverage.astype(np.float32)
+        if len(segments) > 1:
+            if self._covered is None:
+                self._covered = np.zeros(height * breadth, np.float32)
+            np.maximum.at(self._covered, index, cover)
+            cover = self._covered[index]
+            self._covered[index] = 0
         _blend(self.pixels.reshape(-1, 3), index, cover, color)
+
+
+def _walk(segment: Segment, reach: float, breadth: int, height: int) -> tuple[float, ...]:
+    """How to walk along a segment: by columns, or by rows if it is steep, from one pixel to the next.
+
+    Returns:
+        The number of steps; at the first one and from step to step: the lowest pixel across that is within
+        reach, and the position along the axis and beside it, from the segment's start; the direction; the
+        number of pixels across; the index of the first pixel, and its growth with a step, and across.
+    """
+    x, y, ux, uy, length, _, _ = segment
+    along, across, size, width = 1, breadth, breadth, height
+    if abs(uy) > abs(ux):
+        x, y, ux, uy, along, across, size, width = y, x, uy, ux, breadth, 1, height, breadth
+    first = max(math.floor(min(x, x + ux * length) - reach), 0)
+    last = min(math.ceil(max(x, x + ux * length) + reach), size)
+    start, slope = first + 0.5 - x, uy / ux
+    lowest = y - reach / abs(ux) + start * slope
+    return max(last - first, 0), lowest, slope, start, 0.5 - y, ux, uy, width, first * along, along, across
+
+
+def _near(walks: Floats, reach: float) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats, Floats]:
+    """The pixels whose centres are near to segments, or to where these would go on.
+
+    Args:
+        walks: (n, 11), as `_walk` has them.
+        reach: the largest distance, px.
+
+    Returns:
+        Of each pixel its index, the segment's number, how far along it the pixel is (px), how far off (px).
+    """
+    count = walks[:, 0].astype(np.int64)
+    owner = np.repeat(np.arange(len(walks)), count)
+    step = np.arange(len(owner)) - (np.cumsum(count) - count)[owner]
+    _, lowest, slope, start, aside, ux, uy, width, first, down, right = walks.T[:, owner]
+    dx, lowest = start + step, np.floor(lowest + slope * step)
+    dy = lowest + aside
+    across = np.arange(int(2 * reach / np.abs(walks[:, 5]).min()) + 2)
+    off = np.abs((dy * ux - dx * uy)[:, None] + ux[:, None] * across)
+    row, more = np.nonzero(off < reach)
+    beside = lowest[row] + more
+    inside = (beside >= 0) & (beside < width[row])
+    row, more, beside = row[inside], more[inside], beside[inside]
+    index = ((first + step * down)[row] + beside * right[row]).astype(np.int64)
+    return index, owner[row], (dx * ux + dy * uy)[row] + uy[row] * more, off[row, more]
 
 
 @lru_cache(maxsize=16)
 def _blank(width: int, height: int, color: Color) -> NDArray[np.uint8]:
-    return np.full((height, width, 3), color, np.uint8)
+    row = np.tile(np.array(color, np.uint8), width).reshape(width, 3)
+    return np.repeat(row[None], height, axis=0)
 
 
 def _centres(pixels: range, origin: float) -> NDArray[np.float32]:
@@ -280,8 +300,13 @@ def _blend(pixels: NDArray[np.uint8], index: Any, coverage: NDArray[np.float32],
         plane[index] = old + coverage * (np.float32(value) - old) + np.float32(0.5)
 
 
-def _segments(points: Sequence[Point], half: float, cap: Cap) -> list[list[float]]:
-    """The segments of a polyline as `Canvas._stroke` takes them; those without length are left out."""
+def _segments(points: Sequence[Point], half: float, cap: Cap) -> list[Segment]:
+    """The segments of a polyline; those without length are left out.
+
+    Returns:
+        Of each segment x and y of its start, x and y of its direction, its length, and 1 for its start and
+        its end if they are half circles, or else 0: they are cut off.
+    """
     found = []
     for (x0, y0), (x1, y1) in pairwise(points):
         length = math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2)

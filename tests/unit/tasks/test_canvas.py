@@ -91,7 +91,7 @@ def test_a_shape_is_itself_drawn_large_and_averaged(draw: Draw) -> None:
 
 @pytest.mark.parametrize("width", [0.3, 1.0, 2.4])
 def test_a_line_has_the_ink_of_its_area_however_it_lies(width: float) -> None:
-    """Thin ones too, which pale instead of vanishing; the thinnest to 12 %, as coverage is a distance, not an area."""
+    """Thin ones too, which pale instead of vanishing; to 12 %, as coverage is a distance, not an area."""
     for turn in np.linspace(0.1, 3.0, 13).tolist():
         canvas = Canvas(64, 64)
         dx, dy = 25 * math.cos(turn), 25 * math.sin(turn)
