@@ -39,7 +39,7 @@ POINTS = 360.0  # of the figure's width
 MOST_CROSSINGS = 4
 OFF_LATTICE = 2 / 224  # of the image size: how far our bends keep from its columns and heights
 CLEARANCE = 2.0  # px of background between the lines wherever one of them bends
-_TRIES = 400
+_TRIES = 40
 
 
 @dataclass(frozen=True)
@@ -178,13 +178,18 @@ def clearance(scene: Scene) -> float:
 
 
 def is_clear(scene: Scene) -> bool:
-    """Whether everyone would count the same: the lines are apart where they bend, and nothing is cut off."""
+    """Whether everyone would count the same: the lines are apart where they bend, and nothing is cut off.
+
+    Bends of a line are apart, too.
+    """
     edge = scene.line_width / 2 + 0.5
     inside = all(
         edge <= x <= scene.width - edge and edge <= y <= scene.height - edge
         for x, y in scene.blue + scene.red
     )
-    return inside and clearance(scene) >= CLEARANCE
+    forward = [_forward(line, scene.turned) for line in (scene.blue, scene.red)]
+    apart = all(x1 - x0 >= 2 + scene.line_width for line in forward for (x0, _), (x1, _) in pairwise(line))
+    return inside and apart and clearance(scene) >= CLEARANCE
 
 
 def _nudged(point: Point, size: int) -> Point:
