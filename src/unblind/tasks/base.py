@@ -294,6 +294,19 @@ class Task(ABC, Generic[S]):
     def drawn_from(self, settings: Mapping[str, Any]) -> str:
         """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
         return f". {self.held_out}"
+    def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
+        """A twin that differs in one small thing by which the right answer changes; the rest stays.
+
+        Args:
+            rng: chooses among the ways there are.
+            scene: of this task.
+            which: the `truth` whose answer changes.
+
+        Returns:
+            The twin (Gardner et al., "Evaluating models' local decision boundaries via contrast sets", 2020),
+            or None: the task has none, or none is possible within the image.
+        """
+        return None
 
     # -- the benchmark ---------------------------------------------------------------------------------------
 
