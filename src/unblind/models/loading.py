@@ -38,6 +38,7 @@ from unblind.recipe import Quantization
 from unblind.runtime.distributed import shared, world
 from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import free_memory
+from unblind.runtime.versions import install_command
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Full names: transformers 5.23 spares a module whose name begins, up to a dot, or ends with one of these.
@@ -228,7 +229,7 @@ def _bitsandbytes(kind: Quantization, dtype: torch.dtype, double: bool, vision: 
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise ModelError("quantization needs bitsandbytes; run `pip install unblind[gpu]`") from error
+        raise ModelError(f"quantization needs bitsandbytes; run: {install_command('gpu')}") from error
     if kind == "int8":
         options: dict[str, Any] = {"load_in_8bit": True}
     elif kind == "nf4":
