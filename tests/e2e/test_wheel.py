@@ -77,5 +77,6 @@ print(*(task_named(name).name for name in task_names()))
 """
     numbers, names = installed("python", "-c", code).splitlines()
     assert all(int(number) > 0 for number in numbers.split()) and "circled-letter" in names
-    code = "from inspect_ai._util.registry import registry_lookup as find; "
-    assert "circled_letter" in installed("python", "-c", code + "print(find('task', 'unblind/circled_letter'))")
+    code = "from inspect_ai._util.registry import registry_lookup as find;"
+    code += "print(find('task', 'unblind/circled_letter'))"
+    assert "circled_letter" in installed("python", "-c", code)
