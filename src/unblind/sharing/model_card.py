@@ -31,7 +31,7 @@ _TRAINED = ("language", "projector", "vision", "rank", "alpha", "quantization", 
             "accumulation", "epochs", "max_steps", "prompt", "drop_blank", "seed")  # fmt: skip
 _USE_ADAPTER = """\
 ```sh
-pip install unblind
+pip install -e .  # in a checkout of Unblind
 hf download {repo} --local-dir {name}
 unblind predict photo.png --model {base} --adapter {name}
 ```"""
