@@ -289,11 +289,13 @@ class Task(ABC, Generic[S]):
     def caption(self, row: Row) -> Caption:
         """What the report writes below a row's picture."""
         return Caption()
+
     # -- sharing ---------------------------------------------------------------------------------------------
 
     def drawn_from(self, settings: Mapping[str, Any]) -> str:
         """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
         return f". {self.held_out}"
+
     def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
         """A twin that differs in one small thing by which the right answer changes; the rest stays.
 

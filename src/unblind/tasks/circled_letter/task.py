@@ -156,6 +156,7 @@ class CircledLetter(Task[Scene]):
     def caption(self, row: Row) -> Caption:
         """The word with the circled letter ringed, and its font."""
         return caption(row)
+
     def drawn_from(self, settings: Mapping[str, Any]) -> str:
         """Which words were drawn, and how the splits are kept apart."""
         share = settings.get("random_strings")
