@@ -77,12 +77,14 @@ def evaluate(
     from unblind.runtime.distributed import main_process
     from unblind.runtime.outputs import claim, write_json
 
-    # Whatever decides an answer; the size of batches moves last digits alone.
-    loading = {"device": device, "dtype": dtype, "revision": revision, "quantization": quantization}
-    asking = {"prompt": prompt, "free": free, "max_new_tokens": max_new_tokens}
+    # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
+    loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}
+    loading["quantization"] = quantization
+    asking: dict[str, Any] = {"prompt": prompt, "free": free, "max_new_tokens": max_new_tokens}
     asking |= {"blank": blank, "uncircled": uncircled}
-    settings = {"data": data, "split": split, "task": list(task), "limit": limit, "occlusion": occlusion}
-    settings |= {"model": model, "adapter": adapter and str(adapter)} | loading | asking
+    settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
+    settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
+    settings |= loading | asking
     samples = read(data, split)
     samples = rows_of_tasks(samples, task) if task else samples
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
@@ -90,9 +92,7 @@ def evaluate(
         if asked:
             check_views(samples, flag)
     with claim(out, settings, made_by="unblind evaluate"):
-        loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
-        )
+        loaded = load(model, adapter=adapter, **loading)
         metrics = evaluate_to(out, loaded, samples, data=data, batch_size=batch_size, **asking)
         if occlusion and main_process():
             covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from glob import glob, has_magic
 from itertools import chain, islice
 from json import dumps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from unblind.evaluation.answers import Answer
+    from unblind.models.loading import Loaded
+    from unblind.tasks.base import Row, Task
 
 T = TypeVar("T")
 
@@ -60,7 +63,6 @@ def predict(
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
-    from unblind.evaluation.answers import answer
     from unblind.evaluation.batches import BatchSize
     from unblind.models.loading import load
     from unblind.tasks.registry import DEFAULT_TASK, task_named
@@ -79,12 +81,16 @@ def predict(
         pictures = chain([first], readable)
         while part := list(islice(pictures, batch_size)):
             rows = [{"image": picture, "prompt": prompt} for _, picture in part]
-            given = size.apply(
-                lambda start, stop, rows=rows: answer(loaded, rows[start:stop], task=task), len(rows)
-            )
-            for (path, _), one in zip(part, given, strict=True):
-                print(_as_json(path, task, one) if json else _as_text(path, one), flush=True)
+            ask = partial(_ask, loaded, rows, asker)
+            for (path, _), given in zip(part, size.apply(ask, len(rows)), strict=True):
+                print(_as_json(path, task, given) if json else _as_text(path, given), flush=True)
     _refuse(failures)
+
+
+def _ask(loaded: Loaded, rows: Sequence[Row], task: Task[Any], start: int, stop: int) -> list[Answer]:
+    from unblind.evaluation.answers import answer
+
+    return answer(loaded, rows[start:stop], task=task)
 
 
 def _readable(named: Sequence[Path], failures: dict[str, DatasetError]) -> Iterator[tuple[Path, Image]]:
@@ -92,8 +98,8 @@ def _readable(named: Sequence[Path], failures: dict[str, DatasetError]) -> Itera
     from unblind.data.images import decode_image
 
     for name in named:
-        for path in _or_none(lambda: _files(name), name, failures) or []:
-            picture = _or_none(lambda: decode_image(path, str(path)), path, failures)
+        for path in _or_none(partial(_files, name), name, failures) or []:
+            picture = _or_none(partial(decode_image, path, str(path)), path, failures)
             if picture is not None:
                 yield path, picture
 

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unblind.evaluation.choices import choice_tokens, fork, likelihoods
+from unblind.evaluation.likelihoods import choice_tokens, fork, likelihoods, written_tokens
 from unblind.evaluation.questions import Question, question
-from unblind.models.collate import Collator, Row, answer_tokens
+from unblind.models.collate import Collator, Row
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
+from unblind.tasks.base import Task
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 TOP = 5
@@ -58,7 +59,7 @@ class Prefill:
 def collate(loaded: Loaded, rows: Sequence[Row], questions: Sequence[Question]) -> dict[str, Tensor]:
     """The model's input of one batch. Raises DatasetError for a broken image."""
     asked = [{**row, "prompt": q.text} for row, q in zip(rows, questions, strict=True)]
-    return Collator(loaded.processor, answers=False)(asked)
+    return Collator(loaded.family, loaded.processor, answers=False)(asked)
 
 
 @torch.inference_mode()
@@ -76,11 +77,12 @@ def ask(
     rows: Sequence[Row],
     *,
     prompt: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: Task[Any] | None = None,
     restricted: bool = True,
 ) -> tuple[Prefill, list[Question]]:
     """The forward pass of a batch of rows of one task, and what was asked. Arguments: see `answer`."""
-    asked = [question(row, task_named(task), prompt, restricted=restricted) for row in rows]
+    task = task_named(DEFAULT_TASK) if task is None else task
+    asked = [question(row, task, prompt, restricted=restricted) for row in rows]
     return prefill(loaded, collate(loaded, rows, asked)), asked
 
 
@@ -89,7 +91,7 @@ def answer(
     rows: Sequence[Row],
     *,
     prompt: str | None = None,
-    task: str = DEFAULT_TASK,
+    task: Task[Any] | None = None,
     restricted: bool = True,
     free: bool = True,
     max_new_tokens: int = 16,
@@ -100,7 +102,7 @@ def answer(
         loaded: the model.
         rows: of one task.
         prompt: instead of the rows' own; a name of the task's, or a text.
-        task: the name of the task.
+        task: of the rows; None: circled letters.
         restricted: also choose among the task's answers, where these are known.
         free: also decode greedily.
         max_new_tokens: where a free answer is cut off.
@@ -108,7 +110,6 @@ def answer(
     Raises:
         DatasetError: a row without prompt, or with a broken image.
         ModelError: logits that are not finite, or choices that the model's tokenizer cannot tell apart.
-        RecipeError: an unknown task.
     """
     filled, asked = ask(loaded, rows, prompt=prompt, task=task, restricted=restricted)
     return answers(loaded, filled, asked, free=free, max_new_tokens=max_new_tokens)
@@ -158,7 +159,7 @@ def choice_shares(loaded: Loaded, filled: Prefill, questions: Sequence[Question]
         if q.replies:
             groups[q.replies].append(i)
     shares: list[Tensor | None] = [None] * len(questions)
-    trees = {}
+    trees: dict[int, tuple[tuple[int, ...], ...]] = {}
     for replies, rows in groups.items():
         tokens = choice_tokens(loaded, replies)
         if all(len(reply) == 1 for reply in tokens):
@@ -182,7 +183,7 @@ def _tokens_right(loaded: Loaded, filled: Prefill, questions: Sequence[Question]
     replies = {i: q.reply for i, q in enumerate(questions) if q.choices is None and q.reply is not None}
     if not replies:
         return right
-    targets = [torch.tensor(answer_tokens(loaded.processor, reply)[:-1]) for reply in replies.values()]
+    targets = [torch.tensor(written_tokens(loaded, reply)) for reply in replies.values()]
     rows = torch.tensor(list(replies), device=loaded.device)
     likeliest = filled.logits[rows].argmax(-1, keepdim=True).cpu()
     before = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True)[:, :-1].to(loaded.device)

@@ -157,15 +157,23 @@ def recorded_tasks(rows: datasets.Dataset) -> list[str]:
     answers = [a for a, name in zip(rows["answer"][:], recorded, strict=True) if name is None]
     default = task_named(DEFAULT_TASK)
     usual = sum(answer in set(default.answers.choices or ()) for answer in answers)
-    assumed = default if 2 * usual > len(answers) else GENERIC
-    return [assumed.name if name is None else str(name) for name in recorded]
+    assumed = default if 2 * usual > len(answers) else task_of(None, answers, rows.column_names)
+    names = {name: assumed.name if name is None else _ours(str(name)) for name in set(recorded)}
+    return [names[name] for name in recorded]
 
 
-def rows_of_tasks(rows: datasets.Dataset, names: Sequence[str]) -> datasets.Dataset:
+def _ours(name: str) -> str:
+    """Our name of a task that may have the benchmark's, or one that is unknown here."""
+    task = task_of(name)
+    return name if task is GENERIC else task.name
+
+
+def rows_of_tasks(rows: datasets.Dataset, names: Sequence[str], flag: str = "--task") -> datasets.Dataset:
     """The rows of some tasks, by name; "all" stands for each.
 
     Raises:
-        RecipeError: no row is of a task of that name; the message has the nearest one that is there.
+        RecipeError: no row is of a task of that name; the message, which begins with `flag`, has the nearest
+            one that is there.
     """
     recorded = recorded_tasks(rows)
     if "all" in names:
@@ -173,7 +181,7 @@ def rows_of_tasks(rows: datasets.Dataset, names: Sequence[str]) -> datasets.Data
     there = list(Counter(recorded))
     for name in names:
         if name not in there:
-            raise RecipeError(f"--task {name}: {_hint(name, there)}")
+            raise RecipeError(f"{flag} {name}: {_hint(name, there)}")
     return rows.select([i for i, name in enumerate(recorded) if name in names])
 
 

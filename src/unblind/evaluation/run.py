@@ -29,9 +29,10 @@ from unblind.runtime.outputs import atomic, write_json
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
 from unblind.scoring.metrics import score
+from unblind.scoring.predictions import with_own_columns
 from unblind.tasks.registry import task_of
 
-# The evaluation's own columns. Which of them a table has is in its schema's metadata, as a JSON list.
+# The evaluation's own columns.
 OWN_COLUMNS = {
     "free": pa.string(),
     "restricted": pa.string(),
@@ -41,7 +42,6 @@ OWN_COLUMNS = {
     "tokens_right": pa.float64(),
     "uncircled": pa.string(),
 }
-OWN_COLUMNS_KEY = b"unblind.columns"
 DATA_PREFIX = "data."  # of a dataset's column that is called like one of these
 
 
@@ -150,9 +150,10 @@ class _Asker:
             bare = self._without_first_part(samples, of_batch) if self.uncircled else None
             answered.append((self.ask(samples, of_batch, batch, free=self.free), bare))
             advance(min(together, len(rows) - start))
-        given, bare_answers = [], []
-        for of_batch, bare in gathered(answered):
-            given += of_batch
+        given: list[Answer] = []
+        bare_answers: list[str | None] = []
+        for of_each, bare in gathered(answered):
+            given += of_each
             bare_answers += bare or []
         columns = _columns(given)
         if self.spelling:
@@ -221,9 +222,8 @@ def _table(rows: datasets.Dataset, asked: Sequence[Question], columns: Mapping[s
     }
     others = {_apart(name, data.column_names): data[name] for name in data.column_names}
     others["prompt"] = pa.array([q.text for q in asked], pa.string())
-    metadata = {OWN_COLUMNS_KEY: json.dumps(list(own)).encode()}
     kept = {name: values for name, values in others.items() if name not in contract}
-    return pa.table(contract | own | kept).replace_schema_metadata(metadata)
+    return with_own_columns(pa.table(contract | own | kept).replace_schema_metadata(None), own)
 
 
 def _apart(name: str, names: Sequence[str]) -> str:
@@ -266,9 +266,7 @@ def write_evaluation(
     Raises:
         OutputError: `out` cannot be written.
     """
-    tasks = predictions["task"].unique().to_pylist()
-    metrics = ({"task": tasks[0]} if len(tasks) == 1 else {}) | score(predictions)
-    metrics |= {
+    metrics = score(predictions) | {
         "model": loaded.name,
         "revision": loaded.revision,
         "adapter": loaded.adapter,

@@ -16,12 +16,10 @@ import torch
 from torch import Tensor
 
 from unblind.errors import ModelError
-from unblind.models.collate import answer_tokens
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 
 LOGITS_AT_ONCE = 2**26  # 256 MiB of float32
-FIRST_POSITION = 1  # PaliGemma counts a text's positions from 1
 
 
 def choice_tokens(loaded: Loaded, replies: Sequence[str]) -> tuple[tuple[int, ...], ...]:
@@ -30,8 +28,8 @@ def choice_tokens(loaded: Loaded, replies: Sequence[str]) -> tuple[tuple[int, ..
     Raises:
         ModelError: the tokenizer cannot write a reply, or writes two alike.
     """
-    whole = [tuple(answer_tokens(loaded.processor, reply)) for reply in replies]
-    tokens = tuple(ids[:-1] for ids in whole)
+    whole = tuple(tuple(loaded.family.reply_tokens(loaded.processor, reply)) for reply in replies)
+    tokens = tuple(tuple(written_tokens(loaded, reply)) for reply in replies)
     unknown = loaded.processor.tokenizer.unk_token_id
     strange = [
         reply
@@ -41,9 +39,15 @@ def choice_tokens(loaded: Loaded, replies: Sequence[str]) -> tuple[tuple[int, ..
     if strange:
         raise ModelError(
             f"this model's tokenizer has no tokens of its own for the answer {strange[0]!r};"
-            " name a PaliGemma model (--model)"
+            " name another model (--model)"
         )
-    return tokens if all(len(ids) == 1 for ids in tokens) else tuple(whole)
+    return tokens if all(len(ids) == 1 for ids in tokens) else whole
+
+
+def written_tokens(loaded: Loaded, reply: str) -> list[int]:
+    """The tokens of a reply without what ends it."""
+    tokens = loaded.family.reply_tokens(loaded.processor, reply)
+    return tokens[: len(tokens) - len(loaded.family.reply_tokens(loaded.processor, ""))]
 
 
 def fork(cache: Any, rows: Tensor | None = None) -> Any:
@@ -140,7 +144,8 @@ def _totals(logits: Tensor, tree: Tree) -> Tensor:
     """For each reply the sum over its tokens; `logits` are float32 (1 + N, V), the empty prefix's first."""
     nodes, tokens = (step.to(logits.device) for step in tree.steps)
     of_tokens = (logits[nodes, tokens] - logits.logsumexp(-1)[nodes]).cpu()
-    return torch.stack([part.sum() for part in of_tokens.split([len(path) + 1 for path in tree.paths])])
+    parts = torch.split(of_tokens, [len(path) + 1 for path in tree.paths])
+    return torch.stack([part.sum() for part in parts])
 
 
 def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[Tree]) -> Tensor:
@@ -159,7 +164,7 @@ def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
     outputs = loaded.model(
         input_ids=_padded([tree.tokens for tree in trees]).to(attention.device),
         attention_mask=mask.masked_fill(~seen, torch.finfo(mask.dtype).min),
-        position_ids=attention.shape[1] + depths - 1 + FIRST_POSITION,
+        position_ids=attention.shape[1] + loaded.family.first_position + depths - 1,
         cache=cache,
         use_cache=True,
     )

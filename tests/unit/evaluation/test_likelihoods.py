@@ -9,11 +9,11 @@ import torch
 
 import small_model
 from unblind.errors import ModelError
-from unblind.evaluation import choices
+from unblind.evaluation import likelihoods
 from unblind.evaluation.answers import answers, choice_shares, collate, prefill
-from unblind.evaluation.choices import choice_tokens, fork, tree_of
+from unblind.evaluation.likelihoods import choice_tokens, fork, tree_of
 from unblind.evaluation.questions import Question
-from unblind.models.collate import Collator, answer_tokens
+from unblind.models.collate import Collator
 from unblind.models.loading import Loaded
 
 COUNTS = ("1", "12", "2", "21", "122")
@@ -51,13 +51,13 @@ def brute_force(loaded: Loaded, row: dict[str, Any], question: Question) -> torc
     """The logarithm of each choice's share, from a pass of its own over image, question, reply and end."""
     totals = []
     for reply in question.replies:
-        batch = Collator(loaded.processor)([{**row, "prompt": question.text, "answer": reply}])
+        batch = Collator(loaded.family, loaded.processor)([{**row, "prompt": question.text, "answer": reply}])
         targets, kept = batch["shift_labels"], batch["logits_to_keep"][0]
-        assert targets.tolist() == answer_tokens(loaded.processor, reply)
+        assert targets.tolist() == loaded.family.reply_tokens(loaded.processor, reply)
         inputs = {k: v for k, v in batch.items() if k not in ("labels", "shift_labels", "logits_to_keep")}
         logs = loaded.model(**inputs).logits[0, kept].log_softmax(-1)
         steps = logs.gather(1, targets[:, None]).squeeze(1)
-        if all(len(answer_tokens(loaded.processor, other)) == 2 for other in question.replies):
+        if all(len(loaded.family.reply_tokens(loaded.processor, other)) == 2 for other in question.replies):
             steps = steps[:1]  # one token each: its share alone, without the end
         totals.append(steps.sum())
     return torch.stack(totals).log_softmax(0)
@@ -78,7 +78,7 @@ def test_they_equal_brute_force_in_a_mixed_batch() -> None:
 
 
 def test_they_do_where_the_memory_takes_one_row_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(choices, "LOGITS_AT_ONCE", 1)
+    monkeypatch.setattr(likelihoods, "LOGITS_AT_ONCE", 1)
     assert_equal_to_brute_force(mild(), MIXED)
 
 
@@ -87,13 +87,13 @@ def test_they_do_where_a_layer_forgets_how_the_question_began(
     size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     walked = []
-    path_logits = choices._path_logits
+    path_logits = likelihoods._path_logits
 
     def counted(*arguments: Any) -> torch.Tensor:
         walked.append(arguments)
         return path_logits(*arguments)
 
-    monkeypatch.setattr(choices, "_path_logits", counted)
+    monkeypatch.setattr(likelihoods, "_path_logits", counted)
     loaded = mild(size)
     same = [asked(f"Dark?{'!' * i}", COUNTS) for i in range(5)]  # no padding: it counts in a window
     for question, row in zip(same, ROWS, strict=True):
