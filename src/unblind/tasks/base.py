@@ -131,7 +131,7 @@ class Mistake:
         applies: whether a row's wrong answer is of this kind; None where that cannot be known.
         chance: how often it would apply if the answer were picked at random among the likely ones; None: the
             report does not compare it with chance.
-        at_random: what would happen that often: `another letter of the word would be a neighbour`.
+        at_random: what would happen that often: `Another letter at random would be a neighbour`.
         meaning: what it says of a model that makes it more often: `it looked beside the circle`.
     """
 

@@ -129,6 +129,18 @@ TRAITS = {
     ),
     "font": Trait("font", lambda row: _text(row, "font"), section=""),
     "letter": Trait("letter", lambda row: _text(row, "answer"), section=""),
+    "overlap": Trait(
+        "The ring covers of a neighbour's width",
+        lambda row: row["overlap"],
+        bins=(0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        show=_percent,
+    ),
+    "padding": Trait(
+        "Padding, 1/96 em on either side", _drawn("padding", "padding"), bins=(0, 25, 50, 100, 150, 200)
+    ),
+    "line_width": Trait(
+        "Width of the line, points", _drawn("line_width", "thickness", "line_width"), bins=(0, 3, 4, 5, 6, 7)
+    ),
     "case": Trait(
         "The circled letter is",
         _case,
@@ -146,18 +158,6 @@ TRAITS = {
         _of_place(_look_alikes),
         groups={"beside": "beside it", "elsewhere": "elsewhere in the word", "nowhere": "not in the word"},
         section=WHICH,
-    ),
-    "overlap": Trait(
-        "The ring covers of a neighbour's width",
-        lambda row: row["overlap"],
-        bins=(0, 0.1, 0.2, 0.3, 0.4, 0.5),
-        show=_percent,
-    ),
-    "padding": Trait(
-        "Padding, 1/96 em on either side", _drawn("padding", "padding"), bins=(0, 25, 50, 100, 150, 200)
-    ),
-    "line_width": Trait(
-        "Width of the line, points", _drawn("line_width", "thickness", "line_width"), bins=(0, 3, 4, 5, 6, 7)
     ),
 }
 
@@ -193,7 +193,7 @@ MISTAKES = {
         "a direct neighbour of the circled letter",
         _adjacent,
         _chance_of_neighbour,
-        at_random="another letter of the word would be a neighbour",
+        at_random="Another letter of the word at random would be a neighbour",
         meaning="it looked beside the circle",
     ),
     "in_word": Mistake("a letter of the word, next to it or not", _in_word),
