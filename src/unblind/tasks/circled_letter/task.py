@@ -78,9 +78,16 @@ class CircledLetter(Task[Scene]):
         lambda reply: parse_letter(reply),
         called="the 52 letters A–Z and a–z, upper and lower case apart",
         reading="it is the circled letter and nothing else but quotes, brackets, dots and spaces",
+        noun="letters",
     )
     options_class = Options
     scene_class = Scene
+    held_out = "The words and the font families of each split occur in no other split."
+    limits = (
+        "horizontal printed words of Latin letters on plain backgrounds, with one ellipse each; no"
+        " photographs, no handwriting, no other scripts. The words are as their list has them, sifted by"
+        " nothing but their letters."
+    )
     own_columns = {
         "word": "string",
         "letter": "string",
@@ -95,6 +102,7 @@ class CircledLetter(Task[Scene]):
     rules = LETTER_RULES
     cluster = "font"
     wording = WORDING
+    demo = "unblind.tasks.circled_letter.demo"
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
@@ -148,6 +156,18 @@ class CircledLetter(Task[Scene]):
     def caption(self, row: Row) -> Caption:
         """The word with the circled letter ringed, and its font."""
         return caption(row)
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """Which words were drawn, and how the splits are kept apart."""
+        share = settings.get("random_strings")
+        some = isinstance(share, float) and share > 0
+        strings = f", and with random strings instead in {share:.0%} of them" if some else ""
+        return (
+            f" from the words of `{settings.get('words')}` with {settings.get('min_length')} to"
+            f" {settings.get('max_length')} letters{strings}. The words and the font families of its"
+            " training, validation and test images do not overlap, and the benchmark's own never occur in"
+            " training."
+        )
 
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
