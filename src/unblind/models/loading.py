@@ -41,6 +41,7 @@ from unblind.recipe import Quantization
 from unblind.runtime.distributed import shared, world
 from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import free_memory
+from unblind.runtime.versions import install_command
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 HEAD = ["lm_head"]  # tied to the embeddings, and never quantized
@@ -245,7 +246,7 @@ def _bitsandbytes(
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
-        raise ModelError("quantization needs bitsandbytes; run `pip install unblind[gpu]`") from error
+        raise ModelError(f"quantization needs bitsandbytes; run: {install_command('gpu')}") from error
     if quantization == "int8":
         options: dict[str, Any] = {"load_in_8bit": True}
     elif quantization == "nf4":

@@ -35,6 +35,7 @@ def export(
     dtype: str = "auto",
     device: str = "auto",
     samples: int = 16,
+    results: Sequence[Path] = (),
 ) -> Origin:
     """Merge an adapter into its base, and leave the folder `out` only if the result answers the same.
 
@@ -51,6 +52,8 @@ def export(
             in float32.
         device: "auto", "cpu", "cuda" or "mps".
         samples: drawn, on which it is checked.
+        results: evaluation folders of the model, for the card; by default those of the quickstart that it
+            belongs to.
 
     Returns:
         Where the model came from, with how it compared in `merged`.
@@ -63,7 +66,7 @@ def export(
     refuse_content(out)
     origin = read_origin(adapter, model, revision)
     saved = _dtype(dtype, origin)
-    before, after = read_results(found_results(adapter), adapter, origin, None)
+    before, after = read_results(results or found_results(adapter), adapter, origin, None)
     rows, prompt = drawn(samples), origin.options.get("prompt")
     merged, change = merge_adapter(
         origin.base, adapter, rows, revision=origin.revision, device=device, dtype="float32"

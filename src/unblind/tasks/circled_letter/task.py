@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task, braced
+from unblind.tasks.base import AnswerSpace, Caption, Pixels, Prompt, Row, Task, braced
 from unblind.tasks.circled_letter.blindtest import benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.redraw import without_letter
 from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_with_font
+from unblind.tasks.circled_letter.traits import BASE_RATES, MISTAKES, TRAITS, WORDING, caption
 from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.replies import LETTER_RULES
 from unblind.tasks.splits import SPLITS, Split
 from unblind.tasks.words import LETTERS, WordList, WordSource, load_words, some_random
 
@@ -71,9 +73,21 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
-    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply))
+    answers = AnswerSpace(
+        tuple(LETTERS),
+        lambda reply: parse_letter(reply),
+        called="the 52 letters A–Z and a–z, upper and lower case apart",
+        reading="it is the circled letter and nothing else but quotes, brackets, dots and spaces",
+        noun="letters",
+    )
     options_class = Options
     scene_class = Scene
+    held_out = "The words and the font families of each split occur in no other split."
+    limits = (
+        "horizontal printed words of Latin letters on plain backgrounds, with one ellipse each; no"
+        " photographs, no handwriting, no other scripts. The words are as their list has them, sifted by"
+        " nothing but their letters."
+    )
     own_columns = {
         "word": "string",
         "letter": "string",
@@ -82,6 +96,13 @@ class CircledLetter(Task[Scene]):
         "ambiguous": "bool",
     }
     parts = ("ellipse", "letter", "other")
+    traits = TRAITS
+    mistakes = MISTAKES
+    base_rates = BASE_RATES
+    rules = LETTER_RULES
+    cluster = "font"
+    wording = WORDING
+    demo = "unblind.tasks.circled_letter.demo"
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
@@ -131,6 +152,22 @@ class CircledLetter(Task[Scene]):
             "font": scene.font.family,
             "ambiguous": scene.ambiguous,
         }
+
+    def caption(self, row: Row) -> Caption:
+        """The word with the circled letter ringed, and its font."""
+        return caption(row)
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """Which words were drawn, and how the splits are kept apart."""
+        share = settings.get("random_strings")
+        some = isinstance(share, float) and share > 0
+        strings = f", and with random strings instead in {share:.0%} of them" if some else ""
+        return (
+            f" from the words of `{settings.get('words')}` with {settings.get('min_length')} to"
+            f" {settings.get('max_length')} letters{strings}. The words and the font families of its"
+            " training, validation and test images do not overlap, and the benchmark's own never occur in"
+            " training."
+        )
 
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
