@@ -22,8 +22,9 @@ from unblind.data.reading import read
 from unblind.errors import DatasetError
 from unblind.evaluation.run import with_ids
 from unblind.models.collate import Row, prepared
-from unblind.scoring.rules import rule_named
+from unblind.scoring.rules import check_rule, rule_named
 from unblind.tasks.prompts import parse_letter, prompt_text
+from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 
 @task
@@ -47,7 +48,7 @@ def circled_letter(
         DatasetError: no rows, columns missing, an id twice, a broken image.
         RecipeError: an unknown rule.
     """
-    rule_named(rule, "-T rule=...")  # before anything is read
+    check_rule(rule, "-T rule=...")  # before anything is read
     rows = with_ids(prepared(read(data, split)))
     rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
     samples = [_sample(row, prompt) for row in rows]
@@ -78,7 +79,7 @@ def _sample(row: Row, prompt: str | None) -> Sample:
 @scorer(metrics=[accuracy(), stderr()])
 def named_letter(rule: str = "exact") -> Scorer:
     """Whether a reply is right by a rule of `unblind.scoring.rules`."""
-    right = rule_named(rule, "-T rule=...")
+    right = rule_named(rule, task_named(DEFAULT_TASK), "-T rule=...")
 
     async def score(state: TaskState, target: Target) -> Score:
         reply = state.output.completion

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.models.embedded import EMBEDDED
+from unblind.scoring.base_rates import rates_of
 from unblind.sharing.hub_results import ANSWERS, Result, TaskResult, explained, model_index
 from unblind.sharing.origin import Origin, is_local
-from unblind.tasks.base import Task
+from unblind.tasks.base import MOST_FREQUENT, BaseRate, Task, Trait
 
 Contents = Literal["adapter", "model"]
 LEAST = 20  # samples: a smaller group's accuracy says too little
@@ -164,14 +165,15 @@ def _without_sight(results: Sequence[Result]) -> Iterator[str]:
     """The accuracies that need no eyes, of the first evaluation, for each task."""
     parts = results[0].by_task if results else []
     for part in parts:
+        known = {**rates_of(part.task), "most_frequent": MOST_FREQUENT}
         rates = part.metrics.get("base_rates") or {}
-        named = {_label(part.task.base_rates, name): value for name, value in rates.items()}
-        text = ", ".join(f"{name} {100 * value:.1f} %" for name, value in named.items())
+        named = {_label(known, name): f"{100 * rate:.1f} %" for name, rate in rates.items()}
+        text = ", ".join(f"{name} {rate}" for name, rate in named.items())
         if text:
             yield f"{part.task.name}: {text}" if len(parts) > 1 else text
 
 
-def _label(known: Mapping[str, Any], name: str) -> str:
+def _label(known: Mapping[str, Trait | BaseRate], name: str) -> str:
     """What a task calls a trait or a base rate."""
     return _decapitalized(known[name].label) if name in known else name.replace("_", " ")
 
@@ -246,6 +248,7 @@ def _weakest(part: TaskResult) -> str:
         groups = {key: group for key, group in by_group.items() if group["n"] >= LEAST}
         if groups:
             key, group = min(groups.items(), key=lambda item: float(item[1]["value"]))
-            lowest.append((group, f"{_label(part.task.traits, name)} {key}"))
+            shown = part.task.traits[name].shown(key) if name in part.task.traits else key
+            lowest.append((group, f"{_label(part.task.traits, name)} {shown}"))
     lowest.sort(key=lambda pair: float(pair[0]["value"]))
     return "; ".join(f"{name}: {_percent(group)}, n = {group['n']}" for group, name in lowest[:WEAKEST])

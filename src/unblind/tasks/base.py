@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
@@ -67,15 +68,32 @@ class AnswerSpace:
         choices: every possible answer, in a fixed order; None if there are too many to list.
         parse: the answer that a reply names, or None.
         noun: what the choices are called, in the plural.
+        called: what the choices are, such as `the 52 letters A–Z and a–z`; "" if they speak for themselves.
+        reading: when a reply counts, as the report says it: `it is the answer and nothing else`.
     """
 
     choices: tuple[str, ...] | None
     parse: Callable[[str], str | None]
     noun: str = "answers"
+    called: str = ""
+    reading: str = "it is the answer and nothing else"
 
     def same(self, reply: str, answer: str) -> bool:
         """Whether a reply is this answer: to the character, or once it is parsed."""
         return answer in (self.parse(reply), reply.strip())
+
+
+@dataclass(frozen=True)
+class Rule:
+    """When someone else, a paper or another program, counts a free reply as the answer.
+
+    Attributes:
+        counts: what it counts, for people: `the letter in curly brackets`.
+        right: whether a reply (first) is right, given the answer (second).
+    """
+
+    counts: str
+    right: Callable[[str, str], bool]
 
 
 @dataclass(frozen=True)
@@ -84,17 +102,26 @@ class Trait:
 
     Attributes:
         label: what the report calls it.
-        group: a row's group: a text, a number, or None where it is not known.
+        group: a row's group: a text, a number, or None where it is not known. Rows may lack columns, and hold
+            anything: a KeyError or TypeError counts as None.
         bins: edges of the ranges into which numbers are sorted, ascending; empty: each number is a group.
-        groups: what the report calls the groups, by their names; others are shown as they are.
+        groups: what the report calls the groups, by their names.
+        show: what the report calls a group that is not among `groups`.
         curve: shown as points along an axis, not as a list of groups.
+        section: the heading under which the report lists it together with others; "" for a table of its own.
     """
 
     label: str
     group: Callable[[Row], str | float | int | None]
     bins: tuple[float, ...] = ()
     groups: Mapping[str, str] = field(default_factory=dict)
+    show: Callable[[str], str] = str
     curve: bool = False
+    section: str = "How it was drawn"
+
+    def shown(self, group: str) -> str:
+        """A group's name, for people."""
+        return self.groups.get(group) or self.show(group)
 
 
 @dataclass(frozen=True)
@@ -102,14 +129,19 @@ class Mistake:
     """One way to be wrong.
 
     Attributes:
-        label: what the report calls it.
+        label: what the report calls it, as what a model named: `a direct neighbour of the circled letter`.
         applies: whether a row's wrong answer is of this kind; None where that cannot be known.
-        chance: how often it would apply if the answer were picked at random among the likely ones.
+        chance: how often it would apply if the answer were picked at random among the likely ones; None: the
+            report does not compare it with chance.
+        at_random: what would happen that often: `another letter of the word would be a neighbour`.
+        meaning: what it says of a model that makes it more often: `it looked beside the circle`.
     """
 
     label: str
     applies: Callable[[Row, str], bool | None]
     chance: Callable[[Row], float] | None = None
+    at_random: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True)
@@ -119,10 +151,53 @@ class BaseRate:
     Attributes:
         label: what the report calls it.
         rate: the share of rows that would be right, in [0, 1]; None where the rows don't tell.
+        explained: more about it, as a sentence.
     """
 
     label: str
     rate: Callable[[Sequence[Row]], float | None]
+    explained: str = ""
+
+
+def most_frequent(rows: Sequence[Row]) -> float:
+    """How often one would be right by always giving the commonest answer."""
+    return max(Counter(row["answer"] for row in rows).values()) / len(rows)
+
+
+MOST_FREQUENT = BaseRate("Always the commonest answer", most_frequent)
+
+
+@dataclass(frozen=True)
+class Caption:
+    """What stands below a picture, and for it where it is not at hand: a text with a ringed part; a note."""
+
+    before: str = ""
+    ringed: str = ""
+    after: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What the report says of a task.
+
+    Attributes:
+        success: what a model did, after its name, if it was right: `named the circled letter`.
+        truth: the heading of the right answers, beside `answered`: `circled`.
+        held_out: how images that were held out differ from those in training.
+        why_blind: why a base fails before it is trained on the question; "" if nobody knows.
+        parts: what each of the task's parts is, by its name: `the circle`.
+        covering: what covering the parts tells of a model.
+        without: how a model was asked when the first part was missing: `shown the word without its circle`.
+    """
+
+    success: str = "gave the right answer"
+    truth: str = "right"
+    held_out: str = "The images are held out: none of them occurs in training."
+    why_blind: str = ""
+    parts: Mapping[str, str] = field(default_factory=dict)
+    covering: str = ""
+    without: str = "shown the picture without what the question is about"
 
 
 class Task(ABC, Generic[S]):
@@ -140,7 +215,11 @@ class Task(ABC, Generic[S]):
         limits: what the pictures leave out, in a sentence.
         own_columns: the columns that the task adds to a dataset, by name, with `datasets` types.
         parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
-        traits, mistakes, base_rates: what scoring and the report know, by name.
+        traits, mistakes, base_rates: what scoring and the report know, by name. Two base rates need not be
+            given: `chance`, one choice at random, and `most_frequent`, always the commonest answer.
+        rules: how others read free replies, by the names of `unblind.scoring.rules`.
+        cluster: the column by which samples resemble each other (`font`), for intervals; None if none does.
+        wording: what the report says.
         too_tight: what to change where no scene fits into the image.
         demo: a module with a page for `unblind demo` (see `tasks.controls`); "": it has a plain one.
     """
@@ -159,6 +238,9 @@ class Task(ABC, Generic[S]):
     traits: ClassVar[Mapping[str, Trait]] = {}
     mistakes: ClassVar[Mapping[str, Mistake]] = {}
     base_rates: ClassVar[Mapping[str, BaseRate]] = {}
+    rules: ClassVar[Mapping[str, Rule]] = {}
+    cluster: ClassVar[str | None] = None
+    wording: ClassVar[Wording] = Wording()
     too_tight: ClassVar[str] = "use a larger --image-size"
     demo: ClassVar[str] = ""
 
@@ -200,6 +282,10 @@ class Task(ABC, Generic[S]):
     def columns(self, scene: S) -> Mapping[str, Any]:
         """The values of `own_columns`: what is known of a scene when it is drawn."""
         return {}
+
+    def caption(self, row: Row) -> Caption:
+        """What the report writes below a row's picture."""
+        return Caption()
 
     # -- sharing ---------------------------------------------------------------------------------------------
 

@@ -9,12 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task, braced
+from unblind.tasks.base import AnswerSpace, Caption, Pixels, Prompt, Row, Task, braced
 from unblind.tasks.circled_letter.blindtest import benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.redraw import without_letter
 from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_with_font
+from unblind.tasks.circled_letter.traits import BASE_RATES, MISTAKES, TRAITS, WORDING, caption
 from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.replies import LETTER_RULES
 from unblind.tasks.splits import SPLITS, Split
 from unblind.tasks.words import LETTERS, WordList, WordSource, load_words, some_random
 
@@ -71,7 +73,13 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
-    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply), "letters")
+    answers = AnswerSpace(
+        tuple(LETTERS),
+        lambda reply: parse_letter(reply),
+        "letters",
+        called="the 52 letters A–Z and a–z, upper and lower case apart",
+        reading="it is the circled letter and nothing else but quotes, brackets, dots and spaces",
+    )
     options_class = Options
     scene_class = Scene
     held_out = "The words and the font families of each split occur in no other split."
@@ -89,6 +97,12 @@ class CircledLetter(Task[Scene]):
     }
     parts = ("ellipse", "letter", "other")
     demo = "unblind.tasks.circled_letter.demo"
+    traits = TRAITS
+    mistakes = MISTAKES
+    base_rates = BASE_RATES
+    rules = LETTER_RULES
+    cluster = "font"
+    wording = WORDING
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
@@ -150,6 +164,10 @@ class CircledLetter(Task[Scene]):
             " training, validation and test images do not overlap, and the benchmark's own never occur in"
             " training."
         )
+
+    def caption(self, row: Row) -> Caption:
+        """The word with the circled letter ringed, and its font."""
+        return caption(row)
 
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
