@@ -25,6 +25,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+import dot_task
 from unblind.models.adapters import adapt
 from unblind.models.loading import load
 
@@ -385,6 +386,50 @@ def test_twenty_at_once_get_their_own_answers(url: str) -> None:
         assert shown == user.draw()
         assert uploaded == user.upload()
     assert len({shown[3] for shown, _ in together}) == len({read[1] for _, read in together}) == len(users)
+
+
+def test_a_task_without_a_page_of_its_own(
+    adapter: Path, tmp_path: Path, open_page: Open, keep: Keep
+) -> None:
+    """Another package's task: pictures by number, its questions, the right answer, its parts hidden."""
+    folders = (dot_task.register(tmp_path / "site"), Path(dot_task.__file__).parent)
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
+    line = ("--task", "dot-side", "--adapter", adapter)
+    with serving(tmp_path / "log.txt", *line, PYTHONPATH=path) as address:
+        page = open_page(address)
+        expect(page.get_by_role("heading", name="In which half is the dot?")).to_be_visible()
+        assert not re.search("letter|word|ring", page.locator("body").inner_text())
+        picture, verdicts = page.locator(".canvas img"), page.locator(".verdict")
+        expect(page.locator(".answer.cured .reply")).to_have_text(re.compile("^(Left|Right)$"))
+        expect(page.locator(".answer.cured .likeliest li")).to_have_count(2)
+        expect(page.locator(".look figcaption").last).to_contain_text("Without the dot:")
+        expect(page.locator(".look.cured rect")).to_have_count(2)
+        replies = page.locator(".reply").all_inner_texts()
+        right = [verdict.startswith("✓") for verdict in verdicts.all_inner_texts()]
+
+        page.get_by_label("Question").first.click()
+        page.get_by_role("option", name="Which half is empty?").click()
+        expect(picture).to_have_attribute("alt", re.compile("Which half is empty"))
+        expect(page.locator(".free").first).to_be_visible()
+        truths = [truth_of(verdict) for verdict in verdicts.all()]
+        assert len(right) == len(replies) == len(truths) == 2
+
+        before = picture.get_attribute("src") or ""
+        page.get_by_role("button", name="Another").click()
+        expect(picture).not_to_have_attribute("src", before)
+        page.get_by_label("Picture number").fill("-3")
+        page.get_by_label("Picture number").blur()
+        expect(page.get_by_role("alert")).to_contain_text("Type the number of a picture")
+        page.get_by_label("Picture number").fill("0")
+        page.get_by_label("Picture number").blur()
+        expect(picture).to_have_attribute("src", before)
+        keep(page, "demo-plain")
+
+        upload(page, "photo.png", png(photo()))
+        expect(page.locator(".verdict")).to_have_count(0)
+        page.locator("#own").get_by_label("Question").fill("Where is the radius {radius}?")
+        page.locator("#own").get_by_label("Question").press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("needs the picture's radius")
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
