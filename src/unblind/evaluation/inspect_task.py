@@ -1,4 +1,4 @@
-"""The same samples, prompts and rules for any model that Inspect reaches; needs `unblind[inspect]`.
+"""The same samples, prompts and rules for any model that Inspect reaches; needs the extra `inspect`.
 
     inspect eval unblind/circled_letter --model openai/gpt-4o -T data=circles -T limit=100
 
@@ -16,6 +16,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState, generate
+from inspect_ai.util import registry_info
 
 from unblind.data.images import decode_image
 from unblind.data.reading import read
@@ -58,6 +59,11 @@ def circled_letter(
         scorer=named_letter(rule),
         config=GenerateConfig(temperature=0),
     )
+
+
+if not registry_info(circled_letter).name.startswith("unblind/"):
+    # Inspect adds the prefix in an editable install only if package and distribution have one name
+    circled_letter = task(name="unblind/circled_letter")(circled_letter)
 
 
 def _sample(row: Row, prompt: str | None) -> Sample:

@@ -22,7 +22,6 @@ _WHAT = {
     "adapter": "A LoRA adapter for a model",
     "model": "A merged checkpoint (base and LoRA adapter in one)",
 }
-_ARCHITECTURE = "[PaliGemma](https://huggingface.co/docs/transformers/model_doc/paligemma)'s architecture"
 _LICENCES = {
     "mit": "MIT, as the base, which comes with Unblind.",
     "gemma": "As its base a derivative of Gemma, under the [Gemma Terms of Use](https://ai.google.dev/gemma/terms).",
@@ -32,7 +31,7 @@ _TRAINED = ("language", "projector", "vision", "rank", "alpha", "quantization", 
             "accumulation", "epochs", "max_steps", "prompt", "drop_blank", "seed")  # fmt: skip
 _USE_ADAPTER = """\
 ```sh
-pip install unblind
+pip install -e .  # in a checkout of Unblind
 hf download {repo} --local-dir {name}
 unblind predict photo.png --model {base} --adapter {name}
 ```"""
@@ -80,7 +79,7 @@ def model_card(
         metrics=["accuracy"],
         tags=[
             "unblind",
-            "paligemma",
+            *([origin.model_type] if origin.family else []),
             *(["BlindTest"] if of_benchmark else []),
             *(["lora"] if contents == "adapter" else []),
         ],
@@ -93,7 +92,7 @@ def model_card(
         template_path=str(Path(__file__).with_name("model_card.md")),
         name=name,
         what=_WHAT[contents],
-        architecture=_ARCHITECTURE,
+        architecture=_architecture(origin),
         base_link=f"[{base}](https://huggingface.co/{base})" if on_hub else _local_base(base),
         subject=_subject(origin.tasks, of_benchmark),
         use=use.format(repo=repo, name=name, base=base, question=origin.question or "YOUR QUESTION"),
@@ -111,6 +110,13 @@ def _local_base(base: str) -> str:
     if base in EMBEDDED:
         return f"`{base}`, a small base that comes with Unblind and learnt to read printed words,"
     return f"a checkpoint called `{base}`"
+
+
+def _architecture(origin: Origin) -> str:
+    if origin.family is None:
+        return "the base's architecture"
+    page = f"https://huggingface.co/docs/transformers/model_doc/{origin.model_type}"
+    return f"[{origin.family.name}]({page})'s architecture"
 
 
 def _subject(tasks: Sequence[Task[Any]], of_benchmark: bool) -> str:

@@ -67,16 +67,16 @@ class AnswerSpace:
     Attributes:
         choices: every possible answer, in a fixed order; None if there are too many to list.
         parse: the answer that a reply names, or None.
-        noun: what the choices are called, in the plural.
         called: what the choices are, such as `the 52 letters A–Z and a–z`; "" if they speak for themselves.
         reading: when a reply counts, as the report says it: `it is the answer and nothing else`.
+        noun: what the choices are called, in the plural.
     """
 
     choices: tuple[str, ...] | None
     parse: Callable[[str], str | None]
-    noun: str = "answers"
     called: str = ""
     reading: str = "it is the answer and nothing else"
+    noun: str = "answers"
 
     def same(self, reply: str, answer: str) -> bool:
         """Whether a reply is this answer: to the character, or once it is parsed."""
@@ -264,7 +264,10 @@ class Task(ABC, Generic[S]):
 
     @abstractmethod
     def draw(self, scene: S, resources: Any, without: str | None = None) -> Pixels:
-        """Draw a scene, the same bytes every time; `without` one of `parts`."""
+        """Draw a scene, the same bytes every time; `without` one of `parts`.
+
+        Raises SceneError for a scene that does not have this part.
+        """
 
     def split_of(self, scene: S) -> Split | None:
         """The split that a scene belongs to; None if `sample` has seen to it.
@@ -286,6 +289,20 @@ class Task(ABC, Generic[S]):
     def caption(self, row: Row) -> Caption:
         """What the report writes below a row's picture."""
         return Caption()
+
+    def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
+        """A twin that differs in one small thing by which the right answer changes; the rest stays.
+
+        Args:
+            rng: chooses among the ways there are.
+            scene: of this task.
+            which: the `truth` whose answer changes.
+
+        Returns:
+            The twin (Gardner et al., "Evaluating models' local decision boundaries via contrast sets", 2020),
+            or None: the task has none, or none is possible within the image.
+        """
+        return None
 
     # -- sharing ---------------------------------------------------------------------------------------------
 
@@ -325,20 +342,31 @@ class Task(ABC, Generic[S]):
         return text
 
     def prompt_of(self, question: str, row: Row) -> Prompt:
-        """The prompt by which a row was asked; a text of its own if it is none of `prompts`."""
+        """The prompt of a name, a text, or a question about a row; a new one if it is none of `prompts`."""
         return next(
-            (p for p in self.prompts.values() if self.question(p.text, row) == question), Prompt(question)
+            (
+                prompt
+                for name, prompt in self.prompts.items()
+                if question in (name, prompt.text, self.question(prompt.text, row))
+            ),
+            Prompt(question),
         )
 
     def ask_again(self, row: Row, prompt: str | None = None) -> Asked:
         """Ask about a row of a dataset: by its own question, or by another prompt (a name or a text).
 
-        Where a prompt is about another truth than the row's own, the row's scene tells it.
+        Where a prompt is about another truth than the row's own, the row's scene tells it. Raises SceneError
+        for a row without one.
         """
         own = self.prompt_of(str(row.get("prompt") or ""), row)
-        chosen = own if prompt is None else self.prompts.get(prompt) or Prompt(prompt)
+        chosen = own if prompt is None else self.prompt_of(prompt, row)
         answer = str(row["answer"])
         if chosen.truth != own.truth:
+            if not row.get("scene"):
+                raise SceneError(
+                    f"row {row.get('id', '?')} has no scene, which alone tells the answer to"
+                    f" {chosen.text!r}; name another prompt (--prompt)"
+                )
             answer = self.truth(self.from_json(row["scene"]), chosen.truth)
         return Asked(self.question(chosen.text, row), answer, chosen.reply(answer))
 

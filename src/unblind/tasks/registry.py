@@ -21,6 +21,7 @@ DEFAULT_TASK = "circled-letter"
 # The module of each task of ours; it calls its task TASK.
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
+    "line-intersections": "unblind.tasks.line_intersections.task",
 }
 
 

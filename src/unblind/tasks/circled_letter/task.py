@@ -76,9 +76,9 @@ class CircledLetter(Task[Scene]):
     answers = AnswerSpace(
         tuple(LETTERS),
         lambda reply: parse_letter(reply),
-        "letters",
         called="the 52 letters A–Z and a–z, upper and lower case apart",
         reading="it is the circled letter and nothing else but quotes, brackets, dots and spaces",
+        noun="letters",
     )
     options_class = Options
     scene_class = Scene
@@ -96,13 +96,13 @@ class CircledLetter(Task[Scene]):
         "ambiguous": "bool",
     }
     parts = ("ellipse", "letter", "other")
-    demo = "unblind.tasks.circled_letter.demo"
     traits = TRAITS
     mistakes = MISTAKES
     base_rates = BASE_RATES
     rules = LETTER_RULES
     cluster = "font"
     wording = WORDING
+    demo = "unblind.tasks.circled_letter.demo"
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
@@ -153,6 +153,10 @@ class CircledLetter(Task[Scene]):
             "ambiguous": scene.ambiguous,
         }
 
+    def caption(self, row: Row) -> Caption:
+        """The word with the circled letter ringed, and its font."""
+        return caption(row)
+
     def drawn_from(self, settings: Mapping[str, Any]) -> str:
         """Which words were drawn, and how the splits are kept apart."""
         share = settings.get("random_strings")
@@ -164,10 +168,6 @@ class CircledLetter(Task[Scene]):
             " training, validation and test images do not overlap, and the benchmark's own never occur in"
             " training."
         )
-
-    def caption(self, row: Row) -> Caption:
-        """The word with the circled letter ringed, and its font."""
-        return caption(row)
 
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
