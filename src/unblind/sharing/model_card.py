@@ -79,7 +79,7 @@ def model_card(
         metrics=["accuracy"],
         tags=[
             "unblind",
-            *([origin.model_type] if origin.family else []),
+            *([origin.model_type] if origin.family and origin.model_type else []),
             *(["BlindTest"] if of_benchmark else []),
             *(["lora"] if contents == "adapter" else []),
         ],
