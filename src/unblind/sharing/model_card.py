@@ -235,10 +235,11 @@ def _limits(tasks: Sequence[Task[Any]], after: Sequence[Result]) -> Iterator[str
         f"Trained for {kinds} of question; whatever else the base could do may have suffered, and was not"
         " measured."
     )
-    for part in after[0].by_task if after else []:
+    measured = after[0].by_task if after else []
+    for part in measured:
         if weakest := _weakest(part):
-            where = f" at {part.task.name}" if len(after[0].by_task) > 1 else ""
-            yield f"Weakest{where}, of groups of at least {LEAST} samples: {weakest}."
+            at = f" at {part.task.name}" if len(measured) > 1 else ""
+            yield f"Weakest{at}, of groups of at least {LEAST} samples: {weakest}."
     for task in tasks:
         if task.limits:
             limits = task.limits[:1].upper() + task.limits[1:]
