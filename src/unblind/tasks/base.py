@@ -290,12 +290,6 @@ class Task(ABC, Generic[S]):
         """What the report writes below a row's picture."""
         return Caption()
 
-    # -- sharing ---------------------------------------------------------------------------------------------
-
-    def drawn_from(self, settings: Mapping[str, Any]) -> str:
-        """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
-        return f". {self.held_out}"
-
     def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
         """A twin that differs in one small thing by which the right answer changes; the rest stays.
 
@@ -309,6 +303,12 @@ class Task(ABC, Generic[S]):
             or None: the task has none, or none is possible within the image.
         """
         return None
+
+    # -- sharing ---------------------------------------------------------------------------------------------
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
+        return f". {self.held_out}"
 
     # -- the benchmark ---------------------------------------------------------------------------------------
 
