@@ -329,9 +329,10 @@ class Task(ABC, Generic[S]):
 
     def ask(self, scene: S, prompt: str) -> Asked:
         """Ask about a scene; `prompt` is a name in `prompts`, or a text."""
-        chosen = self.prompts.get(prompt) or Prompt(prompt)
+        row = self.columns(scene)
+        chosen = self.prompt_of(prompt, row)
         answer = self.truth(scene, chosen.truth)
-        return Asked(self.question(chosen.text, self.columns(scene)), answer, chosen.reply(answer))
+        return Asked(self.question(chosen.text, row), answer, chosen.reply(answer))
 
     def question(self, text: str, row: Row) -> str:
         """A prompt's text, or a prompt's name, with the row's values in the place of `{column}`."""
