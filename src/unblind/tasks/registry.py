@@ -22,6 +22,7 @@ DEFAULT_TASK = "circled-letter"
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
     "line-intersections": "unblind.tasks.line_intersections.task",
+    "nested-squares": "unblind.tasks.nested_squares.task",
 }
 
 
