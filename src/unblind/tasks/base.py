@@ -226,9 +226,14 @@ class Task(ABC, Generic[S]):
 
     def ask(self, scene: S, prompt: str) -> Asked:
         """Ask about a scene; `prompt` is a name in `prompts`, or a text."""
-        chosen = self.prompts.get(prompt) or Prompt(prompt)
+        chosen = self._prompt(prompt)
         answer = self.truth(scene, chosen.truth)
         return Asked(self.question(chosen.text, self.columns(scene)), answer, chosen.reply(answer))
+
+    def _prompt(self, prompt: str) -> Prompt:
+        """A prompt by its name or its text; a text of its own if it is none of `prompts`."""
+        of_text = (known for known in self.prompts.values() if known.text == prompt)
+        return self.prompts.get(prompt) or next(of_text, Prompt(prompt))
 
     def question(self, text: str, row: Row) -> str:
         """A prompt's text, or a prompt's name, with the row's values in the place of `{column}`."""
@@ -250,7 +255,7 @@ class Task(ABC, Generic[S]):
         Where a prompt is about another truth than the row's own, the row's scene tells it.
         """
         own = self.prompt_of(str(row.get("prompt") or ""), row)
-        chosen = own if prompt is None else self.prompts.get(prompt) or Prompt(prompt)
+        chosen = own if prompt is None else self._prompt(prompt)
         answer = str(row["answer"])
         if chosen.truth != own.truth:
             answer = self.truth(self.from_json(row["scene"]), chosen.truth)

@@ -132,8 +132,13 @@ def _sides(size: int, count: int, width: float) -> Range:
 def draw(scene: Scene) -> Canvas:
     """The squares' outlines."""
     canvas = Canvas(scene.image_size, scene.image_size, scene.background)
+    half = scene.line_width / 2
+    sides = []
     for x, y, side in scene.squares:
-        canvas.rectangle(x, y, x + side, y + side, scene.color, scene.line_width)
+        for near, far in ((-half, half), (side - half, side + half)):
+            sides.append((x - half, y + near, x + side + half, y + far))
+            sides.append((x + near, y - half, x + far, y + side + half))
+    canvas.boxes(sides, scene.color)
     return canvas
 
 
