@@ -300,7 +300,7 @@ def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:
 
 
 def _filled(pixels: range, low: float, high: float) -> NDArray[np.float32]:
-    """As `_overlap`, for pixels all of which but the outermost two are covered whole; several times as fast."""
+    """As `_overlap`, for pixels of which all but the first and the last are covered whole; much faster."""
     covered = np.ones(len(pixels), np.float32)
     if pixels:
         covered[0] = max(0.0, min(pixels.start + 1, high) - max(pixels.start, low))
