@@ -35,7 +35,7 @@ SAME_DESIGN = (
     ("times", "stixgeneral", "stix", "stix two", "tex gyre termes"),
     ("roboto", "roboto flex"),
 )
-# Clusters whose split is chosen: the benchmark's fonts, and fonts of a plain install that no released base saw.
+# Clusters whose split is chosen: the benchmark's, and those of a plain install that no released base saw.
 # The hash of its first name, or of its member in a plain install, decides for every other cluster.
 TEST = ("open sans", "helvetica", "hanken grotesk", "intuitive", "source serif pro", "red hat", "fjalla one")
 VALIDATION = ("manrope", "stixgeneral")
