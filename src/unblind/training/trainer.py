@@ -317,7 +317,7 @@ def _letters(loaded: Loaded, *sets: datasets.Dataset | Stream | None) -> list[in
 
 def _only_letters(samples: datasets.Dataset | Stream) -> bool:
     if isinstance(samples, Stream):
-        return samples.maker.options.answer == "letter"
+        return set(samples.mixture.answers("train", 0, min(len(samples), 64))) <= set(LETTERS)
     return set(samples.unique("answer")) <= set(LETTERS)
 
 
