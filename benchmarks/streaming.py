@@ -94,7 +94,8 @@ def _waiting() -> Iterator[list[float]]:
 
 def _draw_alone() -> float:
     """Samples/s that one process draws and makes tensors of."""
-    samples, collate = Stream(stream_mixture("stream:"), 10**9), Collator(load("tiny").processor)
+    samples, loaded = Stream(stream_mixture("stream:"), 10**9), load("tiny")
+    collate = Collator(loaded.family, loaded.processor)
     collate([samples[i] for i in range(64)])  # fonts and words are read once
     began = time.process_time()
     for start in range(64, 576, 8):

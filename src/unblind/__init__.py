@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from unblind.errors import UnblindError
     from unblind.evaluation.run import evaluate
     from unblind.models.loading import load
-    from unblind.recipe import TrainOptions
+    from unblind.recipe import TrainOptions, load_recipe
     from unblind.report import write_report
     from unblind.scoring.metrics import score
     from unblind.tasks.redraw import redraw
@@ -29,6 +29,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_recipe",
     "read",
     "redraw",
     "score",
@@ -44,6 +45,7 @@ _HOMES = {
     "read": "data.reading",
     "redraw": "tasks.redraw",
     "load": "models.loading",
+    "load_recipe": "recipe",
     "write_report": "report",
     "evaluate": "evaluation.run",
     "score": "scoring.metrics",

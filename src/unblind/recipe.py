@@ -13,6 +13,7 @@ from unblind.errors import RecipeError
 from unblind.flags import Adapter, Machine, Memory, Optimizer, Watching
 from unblind.options import checked
 
+Part = Literal["language", "projector", "vision"]
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
 _MAX_CHARACTERS = 100_000  # what comes after is no recipe
@@ -142,6 +143,11 @@ class TrainOptions:
             raise RecipeError(
                 f"cache_features needs vision to be frozen, and it is {self.vision}; change either"
             )
+
+    @property
+    def scopes(self) -> dict[Part, Scope]:
+        """What is trained of each part of the model."""
+        return {"language": self.language, "projector": self.projector, "vision": self.vision}
 
 
 @dataclass(frozen=True)

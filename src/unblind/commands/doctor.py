@@ -7,7 +7,7 @@ import os
 import platform
 from typing import TYPE_CHECKING
 
-from unblind.runtime.versions import versions
+from unblind.runtime.versions import install_command, versions
 
 if TYPE_CHECKING:
     import torch
@@ -106,7 +106,7 @@ def _larger_models(cuda: bool) -> list[str]:
             "missing   a GPU that PyTorch sees: --model google/paligemma2-3b-pt-224 would be slow here"
         )
     if importlib.util.find_spec("bitsandbytes") is None:
-        missing.append("missing   bitsandbytes, for --quantization: pip install 'unblind[gpu]'")
+        missing.append(f"missing   bitsandbytes, for --quantization: {install_command('gpu')}")
     if get_token() is None:
         missing.append("missing   a Hugging Face token, for Google's checkpoints: hf auth login")
     return missing or ["can run   google/paligemma2-3b-pt-224, if its licence is accepted on the hub"]

@@ -11,7 +11,7 @@ from typing import Any
 from unblind.data.dataset_options import DatasetOptions
 from unblind.data.images import encode_png
 from unblind.errors import RecipeError
-from unblind.tasks.base import Asked, Task, sample_scene
+from unblind.tasks.base import Task, sample_scene
 from unblind.tasks.splits import Split
 
 
@@ -25,13 +25,9 @@ class Component:
     prompt: str
     share: int
 
-    def ask(self, scene: Any) -> Asked:
-        """The question about a scene, and its answer."""
-        return self.task.ask(scene, self.prompt, self.task.truth_asked(self.options))
-
     def row(self, name: str, scene: Any) -> dict[str, Any]:
         """A scene as a row; `image` is (height, width, 3) uint8 pixels."""
-        asked = self.ask(scene)
+        asked = self.task.ask(scene, self.prompt, self.task.truth_asked(self.options))
         return {
             "id": name,
             "task": self.task.name,
@@ -93,11 +89,6 @@ class Mixture:
         """Choose a scene of each task for a split of `count` rows. Raises what cannot be drawn raises."""
         for _ in self.scenes(split, 0, min(count, len(self._round))):
             pass
-
-    def answers(self, split: Split, start: int, stop: int) -> Iterator[str]:
-        """The answers of these rows, without drawing them."""
-        for component, scene in self.scenes(split, start, stop):
-            yield component.ask(scene).answer
 
     def samples(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is (height, width, 3) uint8 pixels."""

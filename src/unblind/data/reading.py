@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _NEEDED = ("image", "prompt", "answer")
 # What the benchmark's schema and the notebook's metadata.csv call otherwise.
 _RENAMED = {"groundtruth": "answer", "circled_letter": "answer", "circled_index": "index"}
-_DTYPE_OF = {str: "string", bool: "bool", int: "int64", float: "float64"}
+_CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "string": str}
 
 
 def splits(source: str | Path) -> tuple[str, ...]:
@@ -142,16 +142,27 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
     ]
     dtypes = {name: dtype for task in tasks.values() for name, dtype in task.own_columns.items()}
     for name in dict.fromkeys(name for row in told for name in row):
-        values = [row.get(name) for row in told]
-        if name not in table.column_names and any(value is not None for value in values):
-            table = table.append_column(name, _array(values, dtypes.get(name)))
+        column = _column([row.get(name) for row in told], dtypes.get(name))
+        if name not in table.column_names and column.null_count < len(column):
+            table = table.append_column(name, column)
     return table
 
 
-def _array(values: list[Any], dtype: str | None) -> pa.Array:
-    """Values as a column of a task's type; of their own type where the task names none."""
-    known = next(value for value in values if value is not None)
-    return pa.array(values, pa.type_for_alias(dtype or _DTYPE_OF.get(type(known), "string")))
+def _column(values: list[Any], dtype: str | None) -> pa.Array:
+    """Values as a column of a task's type; of the first one's type where the task names none."""
+    if dtype is None:
+        first = next((value for value in values if value is not None), None)
+        dtype = {bool: "bool", int: "int64", float: "float64"}.get(type(first), "string")
+    return pa.array([_value(value, dtype) for value in values], pa.type_for_alias(dtype))
+
+
+def _value(value: Any, dtype: str) -> Any:
+    """A value of someone's metadata; None where it cannot be of this type."""
+    try:
+        value = None if value is None else _CLASSES[dtype.rstrip("0123456789")](value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 def _published(results: Any) -> str | None:

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unblind.errors import DatasetError
+from unblind.errors import DatasetError, NoDatasetError
 from unblind.runtime.outputs import read_settings
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
@@ -69,7 +69,7 @@ def _find_images(folder: Path) -> dict[str, Loader]:
         tables = {"train": [folder / "metadata.csv"]}
     _check_complete(folder, tables)
     if not tables:
-        raise DatasetError(f"{folder}: no Parquet file and no metadata.csv in this folder; check the path")
+        raise NoDatasetError(f"{folder}: no Parquet file and no metadata.csv in this folder; check the path")
     return {split: partial(_load_metadata, paths[0], folder) for split, paths in tables.items()}
 
 

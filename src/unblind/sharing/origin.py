@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,16 +14,16 @@ from huggingface_hub import ModelCard
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
+from unblind.models.registry import own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
-from unblind.tasks.prompts import prompt_text
+from unblind.tasks.base import Task
+from unblind.tasks.prompts import DEFAULT_PROMPT
+from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
-_GOOGLE = re.compile(r"google/paligemma2?-.+")
 ORIGIN = "unblind.json"  # in a merged checkpoint
 _FOLDERS = {path.parts[-3:]: name for name, path in EMBEDDED.items()}  # the same on any machine
 _PATHS = ("data", "out", "model", "cache_features")  # among a run's options
-# of the data's settings
-_TOLD = ("made_by", "train", "seed", "words", "min_length", "max_length", "random_strings", "prompt")
 
 
 @dataclass(frozen=True)
@@ -51,10 +50,24 @@ class Origin:
     merged: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def tasks(self) -> list[Task[Any]]:
+        """What it was trained for; nothing where `unblind generate` did not draw its data."""
+        if self.data.get("made_by") != "unblind generate":
+            return []
+        recorded = self.data.get("task", DEFAULT_TASK)
+        named = [
+            str(name).partition("=")[0] for name in (recorded if isinstance(recorded, list) else [recorded])
+        ]
+        return [task_of(name) for name in (TASKS if named == ["all"] else named)]
+
+    @property
     def question(self) -> str | None:
         """What it was trained to answer, by the run or by what `unblind generate` drew; None: unknown."""
-        named = self.options.get("prompt") or self.data.get("prompt")
-        return prompt_text(str(named), "{word}") if named else None
+        task = self.tasks[0] if self.tasks else task_of(None)
+        named = self.options.get("prompt") or self.data.get("prompt") or (self.tasks and DEFAULT_PROMPT)
+        if not named:
+            return None
+        return task.question(task.default_prompt if named == DEFAULT_PROMPT else str(named), {})
 
 
 def run_folder(folder: Path) -> Path:
@@ -75,10 +88,7 @@ def read_origin(folder: Path, base: str | None = None, revision: str | None = No
         ModelError: it is none of these, says nothing of its base, or is damaged.
     """
     if (folder / ORIGIN).is_file():
-        try:
-            return Origin(**read_json(folder / ORIGIN))
-        except TypeError as error:
-            raise ModelError(f"{folder / ORIGIN} is of another version; export the model again") from error
+        return _read_own(folder / ORIGIN)
     adapter, run = adapter_folder(folder), run_folder(folder)
     if adapter is None:
         raise ModelError(
@@ -95,8 +105,19 @@ def read_origin(folder: Path, base: str | None = None, revision: str | None = No
     training = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
     data = read_settings(Path(options["data"])) if options.get("data") else None
     paths = {key: public_name(options[key], run) for key in _PATHS if options.get(key)}
-    told = _told(data or {}, run)
-    return Origin(base, licence_of(base), revision, options | paths, training, told)
+    return Origin(base, licence_of(base), revision, options | paths, training, _public(data or {}, run))
+
+
+def _read_own(path: Path) -> Origin:
+    """What `write_origin` left."""
+    try:
+        origin = Origin(**read_json(path))
+    except TypeError as error:
+        raise ModelError(f"{path} is of another version; export the model again") from error
+    parts = (origin.options, origin.training, origin.data, origin.merged)
+    if not all(isinstance(part, dict) for part in parts) or not isinstance(origin.base, str):
+        raise ModelError(f"{path} is not what its name says; export the model again")
+    return origin
 
 
 def licence_of(base: str) -> str:
@@ -106,8 +127,9 @@ def licence_of(base: str) -> str:
     """
     if base in EMBEDDED:
         return "mit"
-    if _GOOGLE.fullmatch(base):
-        return "gemma"
+    for family in own_families():
+        if licence := family.licence(base):
+            return licence
     card = Path(base).expanduser() / "README.md"
     if Path(base).exists() and not card.is_file():
         return "unknown"
@@ -132,7 +154,7 @@ def is_local(source: str, near: Path) -> bool:
     path = Path(source).expanduser()
     if path.is_absolute() or source.startswith(".") or len(path.parts) > 2:
         return True
-    return any((place / path).exists() for place in (Path(), *near.resolve().parents))
+    return any((folder / path).exists() for folder in (Path(), *near.resolve().parents))
 
 
 def public_name(source: str, near: Path) -> str:
@@ -140,16 +162,28 @@ def public_name(source: str, near: Path) -> str:
     return Path(source).expanduser().resolve().name if is_local(source, near) else source
 
 
-def _told(settings: Mapping[str, Any], near: Path) -> dict[str, Any]:
-    told = {key: settings[key] for key in _TOLD if settings.get(key) is not None}
-    return told | ({"words": public_name(told["words"], near)} if "words" in told else {})
+def _public(settings: Mapping[str, Any], near: Path) -> dict[str, Any]:
+    """What `unblind generate` noted of its data, without paths: of each the last part alone."""
+    if settings.get("made_by") != "unblind generate":
+        return {}
+
+    def public(value: Any) -> Any:
+        if isinstance(value, list):
+            return [public(item) for item in value]
+        return public_name(value, near) if isinstance(value, str) else value
+
+    return {
+        name: value if name == "prompt" else public(value)
+        for name, value in settings.items()
+        if value is not None
+    }
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        found = yaml.safe_load(path.read_text("utf-8"))
+        options = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise ModelError(f"{path} cannot be read as YAML; train again, or name the adapter alone") from error
-    return found if isinstance(found, dict) else {}
+    return options if isinstance(options, dict) else {}

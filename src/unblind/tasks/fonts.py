@@ -181,7 +181,7 @@ def _packaged() -> list[Path]:
 def _matplotlib_folder() -> Path:
     spec = importlib.util.find_spec("matplotlib")
     if spec is None or spec.origin is None:
-        raise FontsError("Matplotlib, whose fonts we use, is not installed; run: pip install unblind")
+        raise FontsError("Matplotlib, whose fonts we use, is not installed; run: pip install matplotlib")
     return Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
 
 

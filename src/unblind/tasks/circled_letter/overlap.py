@@ -46,7 +46,10 @@ def benchmark_overlap(
     word: object, index: object, font: object, padding: object, thickness: object
 ) -> float | None:
     """The overlap in one of the benchmark's images, to 3 decimals; None for what is none of them."""
-    return _known().get((word, index, font, padding, thickness))
+    try:
+        return _known().get((word, index, font, padding, thickness))
+    except TypeError:  # a list, say
+        return None
 
 
 @cache

@@ -13,12 +13,14 @@ from PIL import ImageColor
 from unblind.errors import SceneError
 from unblind.flags import Drawing
 from unblind.options import refuse_unknown
+from unblind.tasks.canvas import Color
+from unblind.tasks.colors import contrast, random_color
 from unblind.tasks.fonts import Font, FontLibrary
 from unblind.tasks.glyphs import Word, measure_word
+from unblind.tasks.knobs import check_image_size, check_range
 from unblind.tasks.splits import SPLITS, Split
 from unblind.tasks.words import WordSource
 
-Color = tuple[int, int, int]
 Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
 # The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
@@ -151,16 +153,10 @@ class SceneOptions:
         Raises:
             SceneError: a value out of range, naming its flag.
         """
-        if not 28 <= self.image_size <= 4096:
-            raise SceneError(f"--image-size {self.image_size}: need 28 to 4096 px")
-        limits = {"padding": (0.0, 2000.0), "ellipse_scale": (1.0, 4.0), "line_width": (0.5, 40.0)}
-        for name, (least, most) in limits.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise SceneError(
-                    f"--{name.replace('_', '-')} {low} {high}: need two numbers from {least:g} to {most:g},"
-                    " the smaller first"
-                )
+        check_image_size(self.image_size)
+        check_range("padding", self.padding, 0, 2000)
+        check_range("ellipse_scale", self.ellipse_scale, 1, 4)
+        check_range("line_width", self.line_width, 0.5, 40)
         if not 0 <= self.jitter <= 0.4:
             raise SceneError(f"--jitter {self.jitter}: need a share of the image size from 0 to 0.4")
         refuse_unknown(self, SceneError)
@@ -301,22 +297,11 @@ def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
 
 def _choose_colors(rng: np.random.Generator, options: SceneOptions) -> tuple[Color, Color, Color]:
     """Text, background, ellipse; random ones differ from the background by at least 96 of 255 in luma."""
-    background = _parse_color("background", options.background) or _random_color(rng)
+    background = _parse_color("background", options.background) or random_color(rng)
     text = _parse_color("text_color", options.text_color)
     ellipse = _parse_color("ellipse_color", options.ellipse_color)
-    while text is None or (options.text_color == "random" and _contrast(text, background) < 96):
-        text = _random_color(rng)
-    while ellipse is None or (options.ellipse_color == "random" and _contrast(ellipse, background) < 96):
-        ellipse = _random_color(rng)
+    while text is None or (options.text_color == "random" and contrast(text, background) < 96):
+        text = random_color(rng)
+    while ellipse is None or (options.ellipse_color == "random" and contrast(ellipse, background) < 96):
+        ellipse = random_color(rng)
     return text, background, ellipse
-
-
-def _random_color(rng: np.random.Generator) -> Color:
-    red, green, blue = rng.integers(256, size=3).tolist()
-    return red, green, blue
-
-
-def _contrast(one: Color, other: Color) -> float:
-    """Difference of luma (ITU-R BT.601), 0-255."""
-    weights = (0.299, 0.587, 0.114)
-    return abs(sum(w * (a - b) for w, a, b in zip(weights, one, other, strict=True)))

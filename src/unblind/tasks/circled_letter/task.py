@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task, braced
+from unblind.tasks.base import AnswerSpace, Caption, Pixels, Prompt, Row, Task, braced
 from unblind.tasks.circled_letter.blindtest import COUNT, benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
 from unblind.tasks.circled_letter.notebook import notebook_scenes
@@ -18,7 +18,9 @@ from unblind.tasks.circled_letter.options import Options, Resources
 from unblind.tasks.circled_letter.overlap import benchmark_overlap, overlap
 from unblind.tasks.circled_letter.redraw import without_letter
 from unblind.tasks.circled_letter.scene import Scene, sample_with_font
+from unblind.tasks.circled_letter.traits import BASE_RATES, MISTAKES, TRAITS, WORDING, caption
 from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.replies import LETTER_RULES
 from unblind.tasks.splits import Split
 from unblind.tasks.words import LETTERS, load_words, some_random
 
@@ -46,7 +48,13 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
-    answers = AnswerSpace(tuple(LETTERS), lambda reply: parse_letter(reply))
+    answers = AnswerSpace(
+        tuple(LETTERS),
+        lambda reply: parse_letter(reply),
+        called="the 52 letters A–Z and a–z, upper and lower case apart",
+        reading="it is the circled letter and nothing else but quotes, brackets, dots and spaces",
+        noun="letters",
+    )
     options_class = Options
     scene_class = Scene
     pictures = "Words with one letter circled"
@@ -85,6 +93,13 @@ class CircledLetter(Task[Scene]):
     preset_options = tuple(one.name for one in fields(Options) if one.name != "scene")
     benchmark_count = COUNT
     parts = ("ellipse", "letter", "other")
+    traits = TRAITS
+    mistakes = MISTAKES
+    base_rates = BASE_RATES
+    rules = LETTER_RULES
+    cluster = "font"
+    wording = WORDING
+    demo = "unblind.tasks.circled_letter.demo"
     too_tight = "use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
 
     def resources(self, options: Options) -> Resources:
@@ -170,32 +185,31 @@ class CircledLetter(Task[Scene]):
         list_them = f"unblind fonts {' '.join(options.fonts)} --left-out"
         return [f"{len(resources.skipped)} font files were left out: {list_them}"]
 
+    def caption(self, row: Row) -> Caption:
+        """The word with the circled letter ringed, and its font."""
+        return caption(row)
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """Which words were drawn, and how the splits are kept apart."""
+        share = settings.get("random_strings")
+        some = isinstance(share, float) and share > 0
+        strings = f", and with random strings instead in {share:.0%} of them" if some else ""
+        return (
+            f" from the words of `{settings.get('words')}` with {settings.get('min_length')} to"
+            f" {settings.get('max_length')} letters{strings}. The words and the font families of its"
+            " training, validation and test images do not overlap, and the benchmark's own never occur in"
+            " training."
+        )
+
     def benchmark_scenes(self, seed: int, resources: Resources) -> Iterator[Scene]:
         """The benchmark's 1,248 scenes."""
         return benchmark_scenes(resources.fonts)
 
     def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         """What was drawn, and the overlap, which the real images' metadata lacks."""
-        known = {name: _value(metadata.get(name), cls) for name, cls in _METADATA.items()}
-        image = (known[name] for name in ("word", "index", "font", "padding", "thickness"))
-        return {
-            **known,
-            "letter": known["letter"] or metadata.get("groundtruth"),
-            "overlap": benchmark_overlap(*image),
-        }
-
-
-# What the benchmark's metadata says of a circled letter.
-_METADATA = {"word": str, "index": int, "letter": str, "font": str, "padding": float, "thickness": float}
-
-
-def _value(value: Any, cls: type) -> Any:
-    """A value of the metadata; None where there is none, or none that a column can hold."""
-    try:
-        value = None if value is None else cls(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
+        drawn = {name: metadata.get(name) for name in ("word", "index", "font", "padding", "thickness")}
+        letter = metadata.get("letter") or metadata.get("groundtruth")
+        return {**drawn, "letter": letter, "overlap": benchmark_overlap(*drawn.values())}
 
 
 def parse_letter(text: str) -> str | None:
