@@ -1,6 +1,6 @@
 """The sampler's knobs, and what they stand for: words and fonts."""
 
-from __future__ import annotations
+# Annotations are evaluated here: those of a class that inherits the fields are looked up in its own module.
 
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
