@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import datasets
@@ -12,6 +11,7 @@ from PIL import Image
 from unblind.errors import DatasetError, RecipeError, SceneError
 from unblind.evaluation.questions import recorded_tasks
 from unblind.tasks.base import Row, Task
+from unblind.tasks.redraw import redraw
 from unblind.tasks.registry import task_of
 
 WHITE = Image.new("RGB", (28, 28), "white")
@@ -44,28 +44,14 @@ def check_views(dataset: datasets.Dataset, flag: str) -> None:
 
 
 def redrawn(row: Row, task: Task[Any], without: str | None = None) -> Image.Image:
-    """A row's picture, drawn again from its scene; `without` one of the task's parts.
+    """A row's picture, drawn again by its task; `without` one of the task's parts.
 
     Raises:
         DatasetError: the row has no scene, or a damaged one.
         SceneError: its scene does not have this part.
         FontsError: its font is not there.
     """
-    text = row.get("scene")
-    if not isinstance(text, str):
-        raise DatasetError(
-            f"row {row.get('id', '?')} has no 'scene'; only rows of Parquet datasets by `unblind generate` do"
-        )
-    try:
-        scene = task.from_json(text)
-    except SceneError as error:
-        raise DatasetError(f"row {row.get('id', '?')}: {error}; generate the dataset again") from None
-    return Image.fromarray(task.draw(scene, _resources(task), without))
-
-
-@lru_cache(maxsize=8)
-def _resources(task: Task[Any]) -> Any:
-    return task.known_resources()
+    return Image.fromarray(redraw({**row, "task": task.name}, without=without))
 
 
 def all_views(row: Row, task: Task[Any]) -> Mapping[str, Image.Image] | None:
