@@ -9,6 +9,7 @@ from typing import Any, Literal
 from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.models.embedded import EMBEDDED
+from unblind.scoring.base_rates import rates_by_label
 from unblind.sharing.hub_results import ANSWERS, Result, TaskResult, explained, model_index
 from unblind.sharing.origin import Origin, is_local
 from unblind.tasks.base import Task
@@ -164,9 +165,9 @@ def _without_sight(results: Sequence[Result]) -> Iterator[str]:
     """The accuracies that need no eyes, of the first evaluation, for each task."""
     parts = results[0].by_task if results else []
     for part in parts:
-        rates = part.metrics.get("base_rates") or {}
-        named = {_label(part.task.base_rates, name): value for name, value in rates.items()}
-        text = ", ".join(f"{name} {100 * value:.1f} %" for name, value in named.items())
+        common, own = rates_by_label(part.task, part.metrics.get("base_rates") or {})
+        named = {**common, **own}
+        text = ", ".join(f"{_decapitalized(name)} {100 * value:.1f} %" for name, value in named.items())
         if text:
             yield f"{part.task.name}: {text}" if len(parts) > 1 else text
 
