@@ -122,6 +122,17 @@ class Family(ABC):
         holding = [(len(p), part) for p, part in prefixes if f"{module}.".startswith(f"{p}.")]
         return max(holding)[1] if holding else None
 
+    def layer_classes(self, model: PreTrainedModel) -> list[str]:
+        """The classes of the layers that language model and vision tower are stacks of."""
+        from torch.nn import ModuleList
+
+        stacks = [
+            module
+            for name, module in model.named_modules()
+            if isinstance(module, ModuleList) and self.part_of(name) in ("language", "vision")
+        ]
+        return sorted({type(layer).__name__ for stack in stacks for layer in stack})
+
 
 class FixedGrid(Family):
     """A family whose vision tower makes one token a patch, as many for every image.

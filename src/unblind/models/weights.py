@@ -10,7 +10,7 @@ from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedConfig, PreTrainedModel
 
 from unblind.models.registry import family_of
-from unblind.recipe import Quantization
+from unblind.recipe import Part, Quantization
 
 # Bits a weight: NF4 has a float32 scale for 64 weights, or 8 bits for it and a float32 for 256 of these
 # (Dettmers et al. 2023, QLoRA, section 3); int8 a float32 for a row, which is next to nothing.
@@ -53,6 +53,17 @@ def weight_bytes(
             else:
                 total += parameter.nbytes
     return int(total), largest
+
+
+def parameters_by_part(model: PreTrainedModel) -> dict[Part, int]:
+    """The number of parameters of each part of a model; what belongs to none (an untied head) is left out."""
+    family = family_of(model.config)
+    counts: dict[Part, int] = dict.fromkeys(family.parts, 0)
+    for name, module in model.named_modules():
+        part = family.part_of(name)
+        if part is not None:
+            counts[part] += sum(parameter.numel() for parameter in module.parameters(recurse=False))
+    return counts
 
 
 def hash_weights(key: hashlib.blake2b, module: nn.Module) -> None:

@@ -32,6 +32,7 @@ from transformers.trainer_utils import EvalPrediction
 
 from unblind.data.stream import Stream
 from unblind.errors import ModelError, RecipeError
+from unblind.models.adapters import base_of
 from unblind.models.choices import Choices, choices_as_tokens
 from unblind.models.collate import Collator, Row
 from unblind.models.loading import Loaded
@@ -265,6 +266,9 @@ def make_trainer(
     if watched and options.early_stopping:
         one_more = 0.5 / len(watched)  # half of what one more right answer adds to the accuracy
         trainer.add_callback(EarlyStoppingCallback(options.early_stopping, one_more))
+    shards = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    if shards is not None and shards.transformer_cls_names_to_wrap is None:
+        shards.transformer_cls_names_to_wrap = loaded.family.layer_classes(base_of(model))
     if trainer.args.disable_tqdm:
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_Lines())

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unblind.tasks.base import MOST_FREQUENT, BaseRate, Caption, Mistake, Row, Trait, Wording
-from unblind.tasks.circled_letter.scene import Scene
 from unblind.tasks.words import LETTERS
 
 # Small letters of a similar shape, after Bouma 1971 (Vision Research 11:459-474); capitals count as their
@@ -26,19 +25,6 @@ def look_alike(one: str, other: str) -> bool:
 def neighbours(word: str, index: int) -> set[str]:
     """The letters directly before and after ``word[index]``."""
     return {word[i] for i in (index - 1, index + 1) if 0 <= i < len(word)}
-
-
-def overlap(scene: Scene, boxes: Sequence[Sequence[float]]) -> float:
-    """How far the ring, its line included, reaches into a neighbour's ink: the larger share of a width.
-
-    Args:
-        scene: the scene.
-        boxes: x0, y0, x1, y1 of each letter's ink, in px.
-    """
-    reach = (scene.ellipse.width + scene.ellipse.line_width) / 2
-    left, right = scene.ellipse.x - reach, scene.ellipse.x + reach
-    beside = [boxes[i] for i in (scene.index - 1, scene.index + 1) if 0 <= i < len(boxes)]
-    return max((max(0.0, min(right, x1) - max(left, x0)) / (x1 - x0) for x0, _, x1, _ in beside), default=0.0)
 
 
 # -- what a row tells; it may be of anyone's dataset, so a column may be absent, or hold anything ---------
@@ -71,10 +57,10 @@ def _of_place(describe: Callable[[str, int], str]) -> Callable[[Row], str | None
 
 
 def _drawn(name: str, *columns: str) -> Callable[[Row], Any]:
-    """A number of the drawing: from the first of the columns that is there, or else from the scene."""
+    """A number of the drawing: from the first of the columns that has one, or else from the scene."""
 
     def group(row: Row) -> Any:
-        column = next((column for column in columns if column in row), None)
+        column = next((column for column in columns if row.get(column) is not None), None)
         return row[column] if column else _scene(row).get(name)
 
     return group
