@@ -207,7 +207,7 @@ def _spaced(name: str) -> str:
 def _base_rates(run: Run, study: Study) -> list[dict[str, Any]]:
     """What needs no eyes, and what each model answers when there is nothing to see."""
     common, _ = rates_by_label(study.task, study.last.scores["base_rates"])
-    rows = [{"label": label, "value": share} for label, share in common.items()]
+    rows = [{"label": label[:1].upper() + label[1:], "value": share} for label, share in common.items()]
     for item, evaluation in zip(_legend(run), study.evaluations, strict=True):
         _, own = rates_by_label(study.task, evaluation.scores["base_rates"])
         rows += [{"label": f"{item['label']}, {label}", "value": share} for label, share in own.items()]

@@ -29,6 +29,7 @@ from unblind.tasks.grid.scene import (
     twin,
 )
 from unblind.tasks.knobs import likely, whole
+from unblind.tasks.replies import PAIR_RULES
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 from unblind.tasks.words import WordList, WordSource, load_words
 
@@ -172,6 +173,7 @@ class Grid(Task[Scene]):
         ),
     }
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_SHAPES)))}
+    rules = PAIR_RULES
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
