@@ -147,7 +147,9 @@ class Grid(Task[Scene]):
         ),
         "cells": Trait("cells", lambda row: _number(row, 0) * _number(row, 1), (4, 10, 20, 40, 80, 145)),
         "thickness": Trait(
-            "line width, in 1/2000 of the image", lambda row: row.get("thickness"), (0.0, 7.0, 13.0, 20.0, 30.0)
+            "line width, in 1/2000 of the image",
+            lambda row: row.get("thickness"),
+            (0.0, 7.0, 13.0, 20.0, 30.0),
         ),
         "cell": Trait(
             "the least side of a cell, in % of the image",
