@@ -24,7 +24,8 @@ import torch
 from PIL import Image
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.evaluation.run import batches, evaluate
@@ -90,7 +91,7 @@ def main() -> None:
         data = Path(folder) / "circles"
         generate(data, GenerateOptions(train=0, validation=0, test=count), workers=1)
         rows = prepared(read(str(data), "test"))
-        collate = Collator(loaded.processor, answers=False)
+        collate = Collator(loaded.family, loaded.processor, answers=False)
         ready = [batch for _, batch in batches(rows, collate, range(0, len(rows), BATCH), BATCH)]
         first = rows.select(range(min(count, SINGLES)))
         singles = [(decode_image(row["image"], "a row"), row["prompt"]) for row in first]

@@ -16,6 +16,7 @@ from unblind.errors import UnblindError
 from unblind.help import HelpFormatter, show_default
 from unblind.runtime.distributed import check_launch, first_to_fail, leave
 from unblind.runtime.sigterm import Stopped, on_sigterm
+from unblind.runtime.versions import DISTRIBUTION
 
 HELP = """Cure a vision-language model's blindness: which letter of a word is circled?
 
@@ -45,7 +46,7 @@ _MENDABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
 app = App(
     name="unblind",
     help=HELP,
-    version=version("unblind"),
+    version=version(DISTRIBUTION),
     help_format="markdown",
     default_parameter=Parameter(
         consume_multiple=True, negative_iterable=(), negative_none=(), show_default=show_default

@@ -1,4 +1,4 @@
-"""The same samples, prompts and rules for any model that Inspect reaches; needs `unblind[inspect]`.
+"""The same samples, prompts and rules for any model that Inspect reaches; needs the extra `inspect`.
 
     inspect eval unblind/circled_letter --model openai/gpt-4o -T data=circles -T limit=100
 
@@ -16,14 +16,16 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState, generate
+from inspect_ai.util import registry_info
 
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.errors import DatasetError
 from unblind.evaluation.run import with_ids
 from unblind.models.collate import Row, prepared
-from unblind.scoring.rules import rule_named
+from unblind.scoring.rules import check_rule, rule_named
 from unblind.tasks.prompts import parse_letter, prompt_text
+from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 
 @task
@@ -47,7 +49,7 @@ def circled_letter(
         DatasetError: no rows, columns missing, an id twice, a broken image.
         RecipeError: an unknown rule.
     """
-    rule_named(rule, "-T rule=...")  # before anything is read
+    check_rule(rule, "-T rule=...")  # before anything is read
     rows = with_ids(prepared(read(data, split)))
     rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
     samples = [_sample(row, prompt) for row in rows]
@@ -57,6 +59,11 @@ def circled_letter(
         scorer=named_letter(rule),
         config=GenerateConfig(temperature=0),
     )
+
+
+if not registry_info(circled_letter).name.startswith("unblind/"):
+    # Inspect adds the prefix in an editable install only if package and distribution have one name
+    circled_letter = task(name="unblind/circled_letter")(circled_letter)
 
 
 def _sample(row: Row, prompt: str | None) -> Sample:
@@ -78,7 +85,7 @@ def _sample(row: Row, prompt: str | None) -> Sample:
 @scorer(metrics=[accuracy(), stderr()])
 def named_letter(rule: str = "exact") -> Scorer:
     """Whether a reply is right by a rule of `unblind.scoring.rules`."""
-    right = rule_named(rule, "-T rule=...")
+    right = rule_named(rule, task_named(DEFAULT_TASK), "-T rule=...")
 
     async def score(state: TaskState, target: Target) -> Score:
         reply = state.output.completion

@@ -19,11 +19,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unblind.data.reading import redraw
 from unblind.errors import DatasetError
 from unblind.evaluation.resume import Parts, parts_of
 from unblind.evaluation.teacher import tokens_right
-from unblind.models.collate import Collator, Row, letter_tokens, prepared
+from unblind.models.choices import choices_as_tokens
+from unblind.models.collate import Collator, Row, prepared
 from unblind.models.loading import Loaded
 from unblind.runtime.distributed import gathered, main_process, rank, shared, world
 from unblind.runtime.memory import keep_freed_memory
@@ -32,6 +32,7 @@ from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
 from unblind.scoring.metrics import score
 from unblind.tasks.prompts import prompt_text
+from unblind.tasks.redraw import redraw
 from unblind.tasks.words import LETTERS
 
 TOP = 5
@@ -131,7 +132,7 @@ def _predict(
     found: list[tuple[list[Answer], dict[str, list[Any]]]] = []
     together = world() * batch_size
     starts = range(rank() * batch_size, len(rows), together)
-    collate = Collator(loaded.processor, asked.prompt, answers=False)
+    collate = Collator(loaded.family, loaded.processor, asked.prompt, answers=False)
     for start, (samples, batch) in zip(starts, batches(rows, collate, starts, batch_size), strict=True):
         columns: dict[str, list[Any]] = {}
         if not asked.letters:
@@ -223,7 +224,7 @@ def answer(
 
     Raises DatasetError and ModelError as `evaluate` does.
     """
-    batch = Collator(loaded.processor, prompt, answers=False)(rows)
+    batch = Collator(loaded.family, loaded.processor, prompt, answers=False)(rows)
     return _answer(loaded, batch, letters, free, max_new_tokens)
 
 
@@ -241,7 +242,8 @@ def _answer(
         texts = [text.strip() for text in decoded]
     if not letters:
         return [Answer(None, None, None, text) for text in texts]
-    values, best = logits[:, letter_tokens(loaded.processor)].softmax(-1).topk(TOP)
+    letters_at = choices_as_tokens(loaded.family, loaded.processor, LETTERS).tokens
+    values, best = logits[:, letters_at].softmax(-1).topk(TOP)
     ranked = [
         [(LETTERS[i], p) for i, p in zip(row, ps, strict=True)]
         for row, ps in zip(best.tolist(), values.tolist(), strict=True)
@@ -255,10 +257,10 @@ def letter_probabilities(loaded: Loaded, rows: Sequence[Row], prompt: str | None
 
     Raises DatasetError and ModelError as `evaluate` does.
     """
-    batch = Collator(loaded.processor, prompt, answers=False)(rows)
+    batch = Collator(loaded.family, loaded.processor, prompt, answers=False)(rows)
     batch = {name: value.to(loaded.device) for name, value in batch.items()}
     logits: Tensor = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1].float()
-    return logits[:, letter_tokens(loaded.processor)].softmax(-1).cpu()
+    return logits[:, choices_as_tokens(loaded.family, loaded.processor, LETTERS).tokens].softmax(-1).cpu()
 
 
 def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: Any, limit: int) -> Tensor:

@@ -24,7 +24,7 @@ def tokens_right(loaded: Loaded, rows: Sequence[Row], prompt: str | None = None)
     Raises:
         DatasetError: a broken row.
     """
-    batch = Collator(loaded.processor, prompt)(rows)
+    batch = Collator(loaded.family, loaded.processor, prompt)(rows)
     lengths = batch["logits_to_keep"].sum(1).tolist()
     targets = batch["shift_labels"]
     inputs = {k: v.to(loaded.device) for k, v in batch.items() if k not in ("labels", "shift_labels")}

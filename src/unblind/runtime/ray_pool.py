@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from unblind.errors import OutputError, RecipeError, UnblindError
+from unblind.runtime.versions import install_command
 
 Job = TypeVar("Job")
 
@@ -28,7 +29,7 @@ def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int)
         import ray
         import ray.data
     except ImportError:
-        raise RecipeError("--engine ray needs Ray; run: pip install 'unblind[ray]'") from None
+        raise RecipeError(f"--engine ray needs Ray; run: {install_command('ray')}") from None
     if not ray.is_initialized():
         ray.init(log_to_driver=False)  # RAY_ADDRESS names a cluster; without it, one is started here
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans

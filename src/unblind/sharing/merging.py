@@ -122,7 +122,7 @@ def _next_token(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> Tens
     """The distribution of an answer's first token: float32 (rows, vocabulary), on the CPU."""
     if not rows:
         raise ModelError("no samples to compare the merged model on; name some")
-    collate = Collator(loaded.processor, prompt, answers=False)
+    collate = Collator(loaded.family, loaded.processor, prompt, answers=False)
     found = []
     for start in range(0, len(rows), BATCH):
         batch = collate([rows[i] for i in range(start, min(start + BATCH, len(rows)))])

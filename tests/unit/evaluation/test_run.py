@@ -13,7 +13,9 @@ from PIL import Image
 import small_model
 from unblind.errors import DatasetError
 from unblind.evaluation.run import evaluate, evaluate_to
-from unblind.models.collate import Collator, letter_tokens
+from unblind.models.choices import choices_as_tokens
+from unblind.models.collate import Collator
+from unblind.models.paligemma import FAMILY
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.scene import sample_scene
 from unblind.tasks.fonts import FontLibrary
@@ -36,8 +38,10 @@ def test_the_columns(predictions: pa.Table) -> None:
 def test_restricted_answers_are_the_best_letters(predictions: pa.Table) -> None:
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(MIXED, predictions.to_pylist(), strict=True):
-        inputs = Collator(processor, answers=False)([row])
-        share = model(**inputs).logits[0, -1, letter_tokens(processor)].softmax(-1)
+        inputs = Collator(FAMILY, processor, answers=False)([row])
+        share = (
+            model(**inputs).logits[0, -1, choices_as_tokens(FAMILY, processor, LETTERS).tokens].softmax(-1)
+        )
         assert found["restricted"] == LETTERS[int(share.argmax())]
         assert found["probability"] == pytest.approx(float(share.max()), abs=1e-5)
         top = json.loads(found["top5"])
@@ -49,7 +53,7 @@ def test_restricted_answers_are_the_best_letters(predictions: pa.Table) -> None:
 def test_free_answers_are_those_of_generate(predictions: pa.Table) -> None:
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(MIXED, predictions["free"].to_pylist(), strict=True):
-        inputs = Collator(processor, answers=False)([row])
+        inputs = Collator(FAMILY, processor, answers=False)([row])
         out = model.generate(**inputs, max_new_tokens=5, do_sample=False)
         new = out[0, inputs["input_ids"].shape[1] :]
         assert found == processor.tokenizer.decode(new, skip_special_tokens=True).strip()
@@ -75,7 +79,7 @@ def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
     written = pq.read_table(out / "predictions.parquet")
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(words, written["tokens_right"].to_pylist(), strict=True):
-        batch = Collator(processor)([row])
+        batch = Collator(FAMILY, processor)([row])
         kept = batch["logits_to_keep"][0]
         targets = batch["shift_labels"].flatten()
         inputs = {k: v for k, v in batch.items() if k not in ("labels", "shift_labels", "logits_to_keep")}
