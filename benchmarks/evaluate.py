@@ -24,7 +24,8 @@ import torch
 from PIL import Image
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.evaluation.run import batches, evaluate

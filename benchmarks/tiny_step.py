@@ -23,7 +23,8 @@ import datasets
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.models.embedded import TINY

@@ -40,7 +40,7 @@ class DotSide(Task[Dot]):
         "side": Prompt("Is the dot Left or Right?"),
         "other": Prompt("Which half is empty? Answer in curly brackets.", braced, truth="empty"),
     }
-    answers = AnswerSpace(SIDES, lambda reply: reply.strip(" {}.").capitalize(), "sides")
+    answers = AnswerSpace(SIDES, lambda reply: reply.strip(" {}.").capitalize(), noun="sides")
     options_class = Options
     scene_class = Dot
     own_columns = {"radius": "int64"}  # noqa: RUF012

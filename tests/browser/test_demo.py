@@ -25,6 +25,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+import dot_task
 from unblind.models.adapters import add_adapter
 from unblind.models.loading import load
 
@@ -387,6 +388,53 @@ def test_twenty_at_once_get_their_own_answers(url: str) -> None:
         assert shown == user.draw()
         assert uploaded == user.upload()
     assert len({shown[3] for shown, _ in together}) == len({read[1] for _, read in together}) == len(users)
+
+
+def truth_of(page: Page) -> str:
+    """The right answer, by what the cured model's card says."""
+    verdict = page.locator(".answer.cured .verdict").inner_text()
+    told = page.locator(".answer.cured .reply").inner_text()
+    return told if verdict.startswith("✓") else verdict.removeprefix("✗ it is ")
+
+
+def test_a_task_without_a_page_of_its_own(adapter: Path, tmp_path: Path, open_page: Open, keep: Keep) -> None:
+    """Another package's task: pictures by number, its questions, the right answer, its parts hidden."""
+    folders = (dot_task.register(tmp_path / "site"), Path(dot_task.__file__).parent)
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
+    line = ("--task", "dot-side", "--adapter", adapter)
+    with serving(tmp_path / "log.txt", *line, PYTHONPATH=path) as address:
+        page = open_page(address)
+        expect(page.get_by_role("heading", name="In which half is the dot?")).to_be_visible()
+        expect(page.locator(".answer.cured .reply")).to_have_text(re.compile("^(Left|Right)$"))
+        expect(page.locator(".answer.cured .likeliest li")).to_have_count(2)
+        expect(page.locator(".look figcaption").last).to_contain_text("Without the dot:")
+        expect(page.locator(".look.cured rect")).to_have_count(2)
+        assert not re.search("letter|word|ring", page.locator("body").inner_text())
+        picture, truth = page.locator(".canvas img"), truth_of(page)
+
+        page.get_by_label("Question").first.click()
+        page.get_by_role("option", name="Which half is empty?").click()
+        expect(picture).to_have_attribute("alt", re.compile("Which half is empty"))
+        assert {truth, truth_of(page)} == {"Left", "Right"}
+
+        before = picture.get_attribute("src") or ""
+        page.get_by_role("button", name="Another").click()
+        expect(picture).not_to_have_attribute("src", before)
+        number = page.get_by_label("Picture number")
+        number.fill("-3")
+        number.blur()
+        expect(page.get_by_role("alert")).to_contain_text("Type the number of a picture")
+        number.fill("0")
+        number.blur()
+        expect(picture).to_have_attribute("src", before)
+        keep(page, "demo-plain")
+
+        upload(page, "photo.png", png(photo()))
+        expect(page.locator(".verdict")).to_have_count(0)
+        question = page.locator("#own").get_by_label("Question")
+        question.fill("Where is the radius {radius}?")
+        question.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("needs the picture's radius")
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):

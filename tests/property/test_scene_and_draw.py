@@ -12,7 +12,8 @@ from PIL import Image
 
 from unblind.errors import SceneError
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions, grid_scenes, lay_out, sample_scene
+from unblind.tasks.circled_letter.notebook import grid_scenes
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions, lay_out, sample_scene
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.glyphs import draw_letters, measure_word
 from unblind.tasks.splits import SPLITS, Split

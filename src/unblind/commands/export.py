@@ -53,5 +53,7 @@ def export(
         f"{out}: in {merged['dtype']}; answers {merged['same']} of {merged['samples']} drawn samples as the"
         f" adapter on its {trained} base does (probabilities {merged['distance']:.2%} apart on average)."
     )
-    told = quote(str(out))
-    print(f"Next: unblind evaluate --model {told} --data DATA --out DIR, or unblind push {told} USER/NAME")
+    quoted = quote(str(out))
+    print(
+        f"Next: unblind evaluate --model {quoted} --data DATA --out DIR, or unblind push {quoted} USER/NAME"
+    )

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from unblind.errors import DatasetError, NoDatasetError
 from unblind.runtime.outputs import read_settings
-from unblind.tasks.prompts import DEFAULT_PROMPT, prompt_text
+from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 Loader = Callable[[], pa.Table]
 
@@ -27,7 +27,7 @@ SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val",
 _SHARD = re.compile(r"(?P<split>\w+?)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parquet")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FILE_COLUMNS = ("file_name", "image_path")  # of a metadata.csv: the image folder's name, and the notebook's
-_CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "prompt", "answer", "id")
+_CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "task", "prompt", "answer", "id")
 
 
 def find(source: str | Path) -> dict[str, Loader]:
@@ -144,9 +144,9 @@ def _load_metadata(path: Path, root: Path) -> pa.Table:
     if "id" not in table.column_names:
         table = table.append_column("id", pa.array([Path(name).stem for name in names], pa.string()))
     if "prompt" not in table.column_names:  # the notebook's files leave the question out
-        table = table.append_column(
-            "prompt", pa.array([prompt_text(DEFAULT_PROMPT)] * len(names), pa.string())
-        )
+        letters = task_named(DEFAULT_TASK)
+        prompts = [letters.question(letters.default_prompt, {})] * len(names)
+        table = table.append_column("prompt", pa.array(prompts, pa.string()))
     files = pa.array([str(base / name) if name else None for name in names], pa.string())
     return _with_images(table.append_column("image", files), [root], str(path))
 

@@ -92,14 +92,14 @@ def looks(names: Sequence[str], picture: Picture, falls: Sequence[Sequence[float
         {
             "name": name,
             "parts": list(zip(picture.parts, known, strict=False)),
-            "said": _said(picture, known) if len(known) == len(picture.parts) else "",
+            "caption": _caption(picture, known) if len(known) == len(picture.parts) else "",
         }
         for name, known in zip(names, falls, strict=True)
     ]
     return str(_cards.looks(views, _png_uri(out.getvalue()), picture, thumbnail.size, *picture.band))
 
 
-def _said(picture: Picture, falls: Sequence[float]) -> str:
+def _caption(picture: Picture, falls: Sequence[float]) -> str:
     """In words: what hiding the first part does, and the others that matter most."""
     named = [(part.label, fall) for part, fall in zip(picture.parts, falls, strict=True) if part.label]
     if not named:

@@ -71,7 +71,7 @@ class NumberControls(Controls):
             {"prompt": asked.question, **self.task.columns(scene)},
             asked.answer,
             [
-                Part(Image.fromarray(hidden[part]), box, f"the {part}")
+                Part(Image.fromarray(hidden[part]), box, self.task.wording.parts.get(part, f"the {part}"))
                 for part, box in boxes.items()
                 if box is not None
             ],

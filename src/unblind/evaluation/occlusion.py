@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from unblind.data.reading import scene_of
 from unblind.errors import DatasetError
 from unblind.evaluation.run import letter_probabilities
 from unblind.models.collate import Row, prepared
@@ -21,6 +20,7 @@ from unblind.scoring.intervals import proportion
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.redraw import without_letter
 from unblind.tasks.fonts import FontLibrary
+from unblind.tasks.redraw import scene_of
 from unblind.tasks.words import LETTERS
 
 VIEWS = ("whole", "ellipse", "letter", "other")
@@ -51,7 +51,8 @@ def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[st
         DatasetError: the row has no scene, or a damaged one, or a word of one letter.
         FontsError: its font is not there.
     """
-    scene, font = scene_of(row, library)
+    task, scene = scene_of(row)
+    font = (library or task.known_resources()).get(scene.font.digest)
     count = len(scene.word)
     if count < 2:
         raise DatasetError(f"row {row.get('id', '?')}: {scene.word!r} has no other letter to cover")
@@ -92,7 +93,7 @@ def occlusion_check(
         ModelError: letters are no single tokens of this model.
     """
     scenes_needed(dataset)
-    rows = [row for row in prepared(dataset) if len(scene_of(row, library)[0].word) > 1]
+    rows = [row for row in prepared(dataset) if len(scene_of(row)[1].word) > 1]
     if not rows:
         raise DatasetError("no word has two letters, so that one could be covered; name another dataset")
     wrong = next((row for row in rows if row["answer"] not in set(LETTERS)), None)

@@ -19,7 +19,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from unblind.data.reading import redraw
 from unblind.errors import DatasetError
 from unblind.evaluation.resume import Parts, parts_of
 from unblind.evaluation.teacher import tokens_right
@@ -33,6 +32,7 @@ from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
 from unblind.scoring.metrics import score
 from unblind.tasks.prompts import prompt_text
+from unblind.tasks.redraw import redraw
 from unblind.tasks.words import LETTERS
 
 TOP = 5

@@ -9,9 +9,10 @@ from typing import Any, Literal
 from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.models.embedded import EMBEDDED
+from unblind.scoring.base_rates import rates_of
 from unblind.sharing.hub_results import ANSWERS, Result, TaskResult, explained, model_index
 from unblind.sharing.origin import Origin, is_local
-from unblind.tasks.base import Task
+from unblind.tasks.base import MOST_FREQUENT, BaseRate, Task, Trait
 
 Contents = Literal["adapter", "model"]
 LEAST = 20  # samples: a smaller group's accuracy says too little
@@ -21,7 +22,6 @@ _WHAT = {
     "adapter": "A LoRA adapter for a model",
     "model": "A merged checkpoint (base and LoRA adapter in one)",
 }
-_ARCHITECTURE = "[PaliGemma](https://huggingface.co/docs/transformers/model_doc/paligemma)'s architecture"
 _LICENCES = {
     "mit": "MIT, as the base, which comes with Unblind.",
     "gemma": "As its base a derivative of Gemma, under the [Gemma Terms of Use](https://ai.google.dev/gemma/terms).",
@@ -79,7 +79,7 @@ def model_card(
         metrics=["accuracy"],
         tags=[
             "unblind",
-            "paligemma",
+            *([origin.model_type] if origin.family and origin.model_type else []),
             *(["BlindTest"] if of_benchmark else []),
             *(["lora"] if contents == "adapter" else []),
         ],
@@ -92,7 +92,7 @@ def model_card(
         template_path=str(Path(__file__).with_name("model_card.md")),
         name=name,
         what=_WHAT[contents],
-        architecture=_ARCHITECTURE,
+        architecture=_architecture(origin),
         base_link=f"[{base}](https://huggingface.co/{base})" if on_hub else _local_base(base),
         subject=_subject(origin.tasks, of_benchmark),
         use=use.format(repo=repo, name=name, base=base, question=origin.question or "YOUR QUESTION"),
@@ -110,6 +110,13 @@ def _local_base(base: str) -> str:
     if base in EMBEDDED:
         return f"`{base}`, a small base that comes with Unblind and learnt to read printed words,"
     return f"a checkpoint called `{base}`"
+
+
+def _architecture(origin: Origin) -> str:
+    if origin.family is None:
+        return "the base's architecture"
+    page = f"https://huggingface.co/docs/transformers/model_doc/{origin.model_type}"
+    return f"[{origin.family.name}]({page})'s architecture"
 
 
 def _subject(tasks: Sequence[Task[Any]], of_benchmark: bool) -> str:
@@ -164,14 +171,15 @@ def _without_sight(results: Sequence[Result]) -> Iterator[str]:
     """The accuracies that need no eyes, of the first evaluation, for each task."""
     parts = results[0].by_task if results else []
     for part in parts:
+        known = {**rates_of(part.task), "most_frequent": MOST_FREQUENT}
         rates = part.metrics.get("base_rates") or {}
-        named = {_label(part.task.base_rates, name): value for name, value in rates.items()}
-        text = ", ".join(f"{name} {100 * value:.1f} %" for name, value in named.items())
+        named = {_label(known, name): f"{100 * rate:.1f} %" for name, rate in rates.items()}
+        text = ", ".join(f"{name} {rate}" for name, rate in named.items())
         if text:
             yield f"{part.task.name}: {text}" if len(parts) > 1 else text
 
 
-def _label(known: Mapping[str, Any], name: str) -> str:
+def _label(known: Mapping[str, Trait | BaseRate], name: str) -> str:
     """What a task calls a trait or a base rate."""
     return _decapitalized(known[name].label) if name in known else name.replace("_", " ")
 
@@ -227,10 +235,11 @@ def _limits(tasks: Sequence[Task[Any]], after: Sequence[Result]) -> Iterator[str
         f"Trained for {kinds} of question; whatever else the base could do may have suffered, and was not"
         " measured."
     )
-    for part in after[0].by_task if after else []:
+    measured = after[0].by_task if after else []
+    for part in measured:
         if weakest := _weakest(part):
-            where = f" at {part.task.name}" if len(after[0].by_task) > 1 else ""
-            yield f"Weakest{where}, of groups of at least {LEAST} samples: {weakest}."
+            at = f" at {part.task.name}" if len(measured) > 1 else ""
+            yield f"Weakest{at}, of groups of at least {LEAST} samples: {weakest}."
     for task in tasks:
         if task.limits:
             limits = task.limits[:1].upper() + task.limits[1:]
@@ -246,6 +255,7 @@ def _weakest(part: TaskResult) -> str:
         groups = {key: group for key, group in by_group.items() if group["n"] >= LEAST}
         if groups:
             key, group = min(groups.items(), key=lambda item: float(item[1]["value"]))
-            lowest.append((group, f"{_label(part.task.traits, name)} {key}"))
+            shown = part.task.traits[name].shown(key) if name in part.task.traits else key
+            lowest.append((group, f"{_label(part.task.traits, name)} {shown}"))
     lowest.sort(key=lambda pair: float(pair[0]["value"]))
     return "; ".join(f"{name}: {_percent(group)}, n = {group['n']}" for group, name in lowest[:WEAKEST])

@@ -9,12 +9,13 @@ from typing import Any
 
 import yaml
 from httpx2 import HTTPError
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, hf_hub_download
 
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
-from unblind.models.registry import own_families
+from unblind.models.family import Family
+from unblind.models.registry import family_named, model_types, own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
 from unblind.tasks.base import Task
@@ -39,6 +40,7 @@ class Origin:
         training: what the run measured, as its metrics.json has it.
         data: how the training data was made, as the settings.json of its folder has it.
         merged: how the merged checkpoint compared with base and adapter; nothing for an adapter.
+        model_type: of the base's config.json, as far as it can be read.
     """
 
     base: str
@@ -48,6 +50,7 @@ class Origin:
     training: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     merged: Mapping[str, Any] = field(default_factory=dict)
+    model_type: str | None = None
 
     @property
     def tasks(self) -> list[Task[Any]]:
@@ -55,10 +58,14 @@ class Origin:
         if self.data.get("made_by") != "unblind generate":
             return []
         recorded = self.data.get("task", DEFAULT_TASK)
-        named = [
-            str(name).partition("=")[0] for name in (recorded if isinstance(recorded, list) else [recorded])
-        ]
-        return [task_of(name) for name in (TASKS if named == ["all"] else named)]
+        texts = recorded if isinstance(recorded, list) else [recorded]
+        names = list(TASKS) if texts == ["all"] else [str(text).partition("=")[0] for text in texts]
+        return [task_of(name) for name in names]
+
+    @property
+    def family(self) -> Family | None:
+        """The base's, if it is known."""
+        return family_named(self.model_type) if self.model_type in model_types() else None
 
     @property
     def question(self) -> str | None:
@@ -105,7 +112,15 @@ def read_origin(folder: Path, base: str | None = None, revision: str | None = No
     training = read_json(run / "metrics.json") if (run / "metrics.json").is_file() else {}
     data = read_settings(Path(options["data"])) if options.get("data") else None
     paths = {key: public_name(options[key], run) for key in _PATHS if options.get(key)}
-    return Origin(base, licence_of(base), revision, options | paths, training, _public(data or {}, run))
+    return Origin(
+        base,
+        licence_of(base),
+        revision,
+        options | paths,
+        training,
+        _public(data or {}, run),
+        model_type=model_type_of(base),
+    )
 
 
 def _read_own(path: Path) -> Origin:
@@ -137,6 +152,19 @@ def licence_of(base: str) -> str:
         return str(ModelCard.load(card if card.is_file() else base).data.license or "unknown")
     except (OSError, ValueError, HTTPError):
         return "unknown"
+
+
+def model_type_of(base: str) -> str | None:
+    """The model type in a base's config.json: of its folder, or on the hub; None if it cannot be read."""
+    for family in own_families():
+        if family.licence(base):  # which members alone can read
+            return min(family.model_types)
+    folder = EMBEDDED.get(base, Path(base).expanduser())
+    try:
+        path = folder if folder.is_dir() else Path(hf_hub_download(base, "config.json")).parent
+        return str(read_json(path / "config.json").get("model_type"))
+    except (OSError, ValueError, HTTPError, ModelError):
+        return None
 
 
 def write_origin(folder: Path, origin: Origin) -> None:

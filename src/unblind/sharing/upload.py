@@ -92,8 +92,8 @@ def contents_of(folder: Path) -> Contents:
     if adapter_folder(folder / "train"):
         raise HubError(f"{folder} is a whole quickstart; name {folder / 'train'} or {folder / 'data'}")
     if (folder / "predictions.parquet").is_file():
-        told = quote(str(folder))
-        raise HubError(f"{folder} is an evaluation; push its model, with --results {told}")
+        quoted = quote(str(folder))
+        raise HubError(f"{folder} is an evaluation; push its model, with --results {quoted}")
     try:
         find(folder)
     except NoDatasetError:
@@ -163,27 +163,27 @@ def _talking(repo: str, token: str) -> Iterator[None]:
         yield
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-        said = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
-        said = " ".join(said.replace(token, "***").split())[:300]
-        raise HubError(_advice(repo, cause, said)) from None
+        message = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
+        message = " ".join(message.replace(token, "***").split())[:300]
+        raise HubError(_advice(repo, cause, message)) from None
 
 
-def _advice(repo: str, error: BaseException, said: str) -> str:
+def _advice(repo: str, error: BaseException, message: str) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if status is None and not isinstance(error, ValueError):
-        return f"{constants.ENDPOINT} cannot be reached ({said}); check the network and push again"
+        return f"{constants.ENDPOINT} cannot be reached ({message}); check the network and push again"
     if status == 401:
         return "the hub does not know your token; run `hf auth login` again, or set HF_TOKEN to a valid one"
     if status == 403:
         return (
-            f"your token may not write to {repo} ({said}); use one with write access"
+            f"your token may not write to {repo} ({message}); use one with write access"
             " (https://huggingface.co/settings/tokens), or name a repository of your own"
         )
     if status == 404:
-        return f"{repo} cannot be made or found ({said}); check the name before the slash"
+        return f"{repo} cannot be made or found ({message}); check the name before the slash"
     if status is not None and (status >= 500 or status == 429):
-        return f"the hub is out of order or busy ({status}: {said}); run the same command again later"
-    return f"the hub does not take it for {repo} ({said}); correct that and push again"
+        return f"the hub is out of order or busy ({status}: {message}); run the same command again later"
+    return f"the hub does not take it for {repo} ({message}); correct that and push again"
 
 
 def _check_id(repo: str) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblind.errors import SceneError
+from unblind.options import fitted
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 
 Row = Mapping[str, Any]  # a row of a dataset or of predictions, by column
@@ -133,7 +134,7 @@ class Mistake:
         applies: whether a row's wrong answer is of this kind; None where that cannot be known.
         chance: how often it would apply if the answer were picked at random among the likely ones; None: the
             report does not compare it with chance.
-        at_random: what would happen that often: `another letter of the word would be a neighbour`.
+        at_random: what would happen that often: `Another letter at random would be a neighbour`.
         meaning: what it says of a model that makes it more often: `it looked beside the circle`.
     """
 
@@ -211,9 +212,16 @@ class Task(ABC, Generic[S]):
         answers: the answer space.
         options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
         scene_class: the scene's class.
+        pictures: what its pictures show, as a dataset's title; `title` where there is none.
         held_out: how the splits are kept apart, in a sentence.
         limits: what the pictures leave out, in a sentence.
         own_columns: the columns that the task adds to a dataset, by name, with `datasets` types.
+        meanings: what those columns hold, in a few words each, for the dataset's card.
+        folder_columns: the columns of an image folder's metadata.csv, by name, each with the dataset's
+            column that it is (or `image_path`, the path); none: `task`, `prompt`, `answer`, and its own.
+        presets: names of fixed sets of scenes (`--preset`), beside the benchmark's.
+        preset_options: the options that mean something where a preset chooses the scenes.
+        benchmark_count: how many scenes `benchmark_scenes` has.
         parts: what `draw` can leave out, for occlusion; the first is the one that the answer depends on.
         traits, mistakes, base_rates: what scoring and the report know, by name. Two base rates need not be
             given: `chance`, one choice at random, and `most_frequent`, always the commonest answer.
@@ -231,9 +239,15 @@ class Task(ABC, Generic[S]):
     answers: ClassVar[AnswerSpace]
     options_class: ClassVar[type]
     scene_class: ClassVar[type]
+    pictures: ClassVar[str] = ""
     held_out: ClassVar[str] = "No scene of a split occurs in another."
     limits: ClassVar[str] = ""
     own_columns: ClassVar[Mapping[str, str]] = {}
+    meanings: ClassVar[Mapping[str, str]] = {}
+    folder_columns: ClassVar[Mapping[str, str]] = {}
+    presets: ClassVar[tuple[str, ...]] = ()
+    preset_options: ClassVar[tuple[str, ...]] = ()
+    benchmark_count: ClassVar[int] = 0
     parts: ClassVar[tuple[str, ...]] = ()
     traits: ClassVar[Mapping[str, Trait]] = {}
     mistakes: ClassVar[Mapping[str, Mistake]] = {}
@@ -262,6 +276,12 @@ class Task(ABC, Generic[S]):
     def sample(self, rng: np.random.Generator, split: Split, options: Any, resources: Any) -> S | None:
         """Choose a scene; None if the choices do not fit into an image. All random choices happen here."""
 
+    def preset_scenes(
+        self, preset: str, seed: int, split: Split, rows: range, options: Any, resources: Any
+    ) -> Iterator[S]:
+        """The scenes of these rows of a split, for one of `presets`."""
+        return iter(())
+
     @abstractmethod
     def draw(self, scene: S, resources: Any, without: str | None = None) -> Pixels:
         """Draw a scene, the same bytes every time; `without` one of `parts`.
@@ -283,18 +303,30 @@ class Task(ABC, Generic[S]):
         """The bare answer, `which` being the `truth` of a prompt."""
 
     def columns(self, scene: S) -> Mapping[str, Any]:
-        """The values of `own_columns`: what is known of a scene when it is drawn."""
+        """The values of `own_columns` that the scene tells."""
         return {}
+
+    def measured(self, scene: S, resources: Any) -> Mapping[str, Any]:
+        """The values of the other `own_columns`: what `resources` are needed for, as to draw it."""
+        return {}
+
+    def truth_asked(self, options: Any) -> str | None:
+        """The truth that a dataset of these options asks for, as `truth` knows it; None: the prompt's own."""
+        return None
+
+    # -- what a dataset's files say --------------------------------------------------------------------------
+
+    def hashes(self, resources: Any) -> Mapping[str, str]:
+        """Hashes of what the names in the options stood for, such as a file of words."""
+        return {}
+
+    def remarks(self, options: Any, resources: Any, preset: str | None) -> Sequence[str]:
+        """What a person should know of what is drawn with, in sentences."""
+        return ()
 
     def caption(self, row: Row) -> Caption:
         """What the report writes below a row's picture."""
         return Caption()
-
-    # -- sharing ---------------------------------------------------------------------------------------------
-
-    def drawn_from(self, settings: Mapping[str, Any]) -> str:
-        """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
-        return f". {self.held_out}"
 
     def contrast(self, rng: np.random.Generator, scene: S, which: str = "") -> S | None:
         """A twin that differs in one small thing by which the right answer changes; the rest stays.
@@ -310,6 +342,12 @@ class Task(ABC, Generic[S]):
         """
         return None
 
+    # -- sharing ---------------------------------------------------------------------------------------------
+
+    def drawn_from(self, settings: Mapping[str, Any]) -> str:
+        """What a card says of data by its settings, behind `images, drawn by unblind generate (seed 3)`."""
+        return f". {self.held_out}"
+
     # -- the benchmark ---------------------------------------------------------------------------------------
 
     def benchmark_scenes(self, seed: int, resources: Any) -> Iterator[S]:
@@ -317,7 +355,11 @@ class Task(ABC, Generic[S]):
         return iter(())
 
     def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """What the benchmark's own `metadata` says of an image, as columns of ours."""
+        """What the benchmark's own `metadata` says of an image, as columns of ours.
+
+        Its values may be anything, as others made the file; those that do not fit their column become null.
+        `groundtruth` is among them.
+        """
         return {}
 
     # -- what follows from the above -------------------------------------------------------------------------
@@ -327,11 +369,12 @@ class Task(ABC, Generic[S]):
         """The name of the first prompt."""
         return next(iter(self.prompts))
 
-    def ask(self, scene: S, prompt: str) -> Asked:
-        """Ask about a scene; `prompt` is a name in `prompts`, or a text."""
-        chosen = self.prompts.get(prompt) or Prompt(prompt)
-        answer = self.truth(scene, chosen.truth)
-        return Asked(self.question(chosen.text, self.columns(scene)), answer, chosen.reply(answer))
+    def ask(self, scene: S, prompt: str, truth: str | None = None) -> Asked:
+        """Ask about a scene; `prompt` is a name in `prompts`, or a text; `truth` stands for the prompt's."""
+        row = self.columns(scene)
+        chosen = self.prompt_of(prompt, row)
+        answer = self.truth(scene, chosen.truth if truth is None else truth)
+        return Asked(self.question(chosen.text, row), answer, chosen.reply(answer))
 
     def question(self, text: str, row: Row) -> str:
         """A prompt's text, or a prompt's name, with the row's values in the place of `{column}`."""
@@ -377,14 +420,10 @@ class Task(ABC, Generic[S]):
     def from_json(self, text: str) -> S:
         """The inverse of `to_json`. Raises SceneError for a text that is no scene."""
         try:
-            scene: S = self.scene_class(**{name: _tuples(value) for name, value in json.loads(text).items()})
-        except (ValueError, TypeError, AttributeError) as error:
-            raise SceneError(f"not a scene: {str(text)[:60]!r} ({error})") from None
+            scene: S = fitted(json.loads(text), self.scene_class)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise SceneError(f"not a scene: {str(text)[:60]!r} ({str(error)[:200]})") from None
         return scene
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def sample_scene(task: Task[S], seed: int, split: Split, index: int, options: Any, resources: Any) -> S:

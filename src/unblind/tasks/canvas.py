@@ -17,10 +17,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unblind.tasks.glyphs import draw_letters, measure_text
+from unblind.tasks.glyphs import draw_letters, measure_text, pens_of
 
 Color = tuple[int, int, int]  # RGB, 0-255
 Point = tuple[float, float]
+Text = tuple[str, float, float]  # x of the first letter's pen, y of the baseline
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Cap = Literal["butt", "projecting", "round"]
 Floats = NDArray[np.float64]
 Segment = list[float]  # as `_segments` has it
@@ -146,6 +148,26 @@ class Canvas:
             coverage = across[across_part] * down[down_part, None] - inner
             self._paint(columns.start + across_part.start, rows.start + down_part.start, coverage, color)
 
+    def boxes(self, boxes: Sequence[Box], color: Color) -> None:
+        """Filled rectangles, painted as one shape: a pixel is covered as by the best of them.
+
+        Args:
+            boxes: one or more, each x0, y0, x1, y1.
+            color: RGB.
+        """
+        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+        columns, rows = self._window(min(lefts), min(tops), max(rights), max(bottoms))
+        covered = np.zeros((len(rows), len(columns)), np.float32)
+        for box in boxes:
+            across, down = self._window(*box)
+            part = covered[
+                down.start - rows.start : down.stop - rows.start,
+                across.start - columns.start : across.stop - columns.start,
+            ]
+            coverage = _filled(across, box[0], box[2]) * _filled(down, box[1], box[3])[:, None]
+            np.maximum(part, coverage, out=part)
+        self._paint(columns.start, rows.start, covered, color)
+
     def text(self, x: float, baseline: float, text: str, font: Path, size: float, color: Color) -> None:
         """One line of text, not hinted, without kerning, to 1/64 px; `glyphs.measure_text` has its measures.
 
@@ -171,6 +193,23 @@ class Canvas:
         height, width = self.pixels.shape[:2]
         mask = mask[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
         self._paint(max(0, left), max(0, top), mask / np.float32(255), color)
+
+    def texts(self, texts: Sequence[Text], font: Path, size: float, color: Color) -> None:
+        """Many short texts in one font and size, each as `text` sets it, but faster; letters may be cut off.
+
+        Args:
+            texts: each a text, x of the first letter's pen, and y of the baseline.
+            font: its file.
+            size: px per em.
+            color: RGB.
+
+        Raises:
+            FontsError: the font lacks one of the characters.
+        """
+        mask = np.zeros(self.pixels.shape[:2], np.uint8)
+        for text, x, baseline in texts:
+            draw_letters(mask, font, size, text, pens_of(font, text) * size + x, baseline)
+        self._paint(0, 0, mask / np.float32(255), color)
 
     # -- below the shapes ------------------------------------------------------------------------------------
 
@@ -276,6 +315,15 @@ def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:
     """How much of each pixel lies between two points of its axis."""
     edges = np.arange(pixels.start, pixels.stop + 1, dtype=np.float64)
     return np.maximum(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0).astype(np.float32)
+
+
+def _filled(pixels: range, low: float, high: float) -> NDArray[np.float32]:
+    """As `_overlap`, for pixels of which all but the first and the last are covered whole; much faster."""
+    covered = np.ones(len(pixels), np.float32)
+    if pixels:
+        covered[0] = max(0.0, min(pixels.start + 1, high) - max(pixels.start, low))
+        covered[-1] = max(0.0, min(pixels.stop, high) - max(pixels.stop - 1, low))
+    return covered
 
 
 def _whole(overlap: NDArray[np.float32]) -> tuple[int, int]:

@@ -31,6 +31,12 @@ def check_range(name: str, ends: Range, least: float, most: float) -> None:
         )
 
 
+def check_number(name: str, value: float, least: float, most: float) -> None:
+    """Raise SceneError unless a knob lies within limits."""
+    if not least <= value <= most:
+        raise SceneError(f"{flag(name)} {value}: need a number from {least:g} to {most:g}")
+
+
 def check_share(name: str, share: float, most: float = 1.0) -> None:
     """Raise SceneError unless a knob is a share from 0 to `most`."""
     if not 0 <= share <= most:

@@ -22,6 +22,11 @@ DEFAULT_TASK = "circled-letter"
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
     "line-intersections": "unblind.tasks.line_intersections.task",
+    "nested-squares": "unblind.tasks.nested_squares.task",
+    "grid": "unblind.tasks.grid.task",
+    "two-circles": "unblind.tasks.two_circles.task",
+    "olympic-circles": "unblind.tasks.olympic.circles",
+    "olympic-pentagons": "unblind.tasks.olympic.pentagons",
 }
 
 

@@ -20,7 +20,7 @@ from transformers.training_args import OptimizerNames
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
 from unblind.data.sources import SPLIT_NAMES
-from unblind.data.stream import Stream, stream_maker, validation_of
+from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, trainable_parameters
 from unblind.models.blank_patches import dropping_patches
@@ -141,9 +141,9 @@ def _vision_side(loaded: Loaded, options: TrainOptions) -> AbstractContextManage
 def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
     """What to train on and what to watch it with."""
     if options.data.startswith(STREAM):
-        maker = stream_maker(options.data)
+        mixture = stream_mixture(options.data)
         length = (options.max_steps or 0) * samples_per_step(options)
-        return Stream(maker, length), validation_of(maker, options.eval_samples)
+        return Stream(mixture, length), validation_of(mixture, options.eval_samples)
     watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
     return read(options.data, "train"), read(options.data, "validation") if watched else None
 
@@ -175,7 +175,7 @@ def _check(options: TrainOptions) -> None:
 def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
     if options.data.startswith(STREAM):
-        settings["stream"] = settings_of(stream_maker(options.data))
+        settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world()}  # by which batches grow
 
 

@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from unblind.data.images import decode_image, encode_png
-from unblind.data.reading import read, redraw, splits
+from unblind.data.reading import read, splits
 from unblind.errors import DatasetError
+from unblind.tasks.redraw import redraw
 
 BLINDTEST = Path(__file__).parents[4] / "shared" / "blindtest" / "acknowledgement.parquet"
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))

@@ -30,7 +30,7 @@ def rows(words: WordSource, fonts: FontLibrary) -> datasets.Dataset:
 
 
 def test_what_is_covered(rows: datasets.Dataset, fonts: FontLibrary) -> None:
-    from unblind.data.reading import scene_of
+    from unblind.tasks.redraw import scene_of
 
     for row in rows:
         scene, font = scene_of(row, fonts)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from unblind.tasks.circled_letter.draw import letter_boxes
+from unblind.tasks.circled_letter.overlap import overlap
 from unblind.tasks.circled_letter.scene import sample_scene
 from unblind.tasks.circled_letter.task import TASK
-from unblind.tasks.circled_letter.traits import BASE_RATES, TRAITS, look_alike, neighbours, overlap
+from unblind.tasks.circled_letter.traits import BASE_RATES, TRAITS, look_alike, neighbours
 
 
 def group(name, **row):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from PIL import ImageColor
 
 from unblind.errors import SceneError
 from unblind.flags import Drawing
+from unblind.options import refuse_unknown
 from unblind.tasks.canvas import Color
 from unblind.tasks.colors import contrast, random_color
 from unblind.tasks.fonts import Font, FontLibrary
@@ -25,7 +25,7 @@ Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
 # The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
 # to the image's width, in a figure 10 inches wide; the baseline lies 0.35 em below the middle.
-_EM = 96.0
+EM = 96.0
 _POINTS_WIDE = 720.0
 _BASELINE = 0.35
 _MARGIN = 1.0  # px kept free at the border
@@ -159,8 +159,7 @@ class SceneOptions:
         check_range("line_width", self.line_width, 0.5, 40)
         if not 0 <= self.jitter <= 0.4:
             raise SceneError(f"--jitter {self.jitter}: need a share of the image size from 0 to 0.4")
-        if self.case not in get_args(Case):
-            raise SceneError(f"--case {self.case}: need one of {', '.join(get_args(Case))}")
+        refuse_unknown(self, SceneError)
         for name in ("text_color", "background", "ellipse_color"):
             _parse_color(name, getattr(self, name))
 
@@ -214,44 +213,6 @@ def sample_with_font(rng: np.random.Generator, word: str, font: Font, options: S
     return replace(scene, text_color=text_color, background=background, ellipse_color=ellipse_color)
 
 
-def grid_scenes(
-    words: Sequence[str],
-    fonts: Sequence[Font],
-    *,
-    image_size: int = 512,
-    paddings: Sequence[float] = (25, 50, 100, 200),
-    line_widths: Sequence[float] = (4, 5, 6),
-    ellipse_scale: float = 1.4,
-) -> Iterator[Scene]:
-    """The notebook's own grid: every letter of every word x font x padding x line width.
-
-    Scenes whose ellipse holds a second letter's centre are kept, and flagged `ambiguous`.
-
-    Raises:
-        SceneError: a word that does not fit into the image.
-    """
-    for word in words:
-        for font in fonts:
-            for padding in paddings:
-                for line_width in line_widths:
-                    for index in range(len(word)):
-                        scene = lay_out(
-                            word,
-                            index,
-                            font,
-                            image_size=image_size,
-                            padding=float(padding),
-                            ellipse_scale=ellipse_scale,
-                            line_width=float(line_width),
-                        )
-                        if scene is None:
-                            raise SceneError(
-                                f"'{word}' in {font.family} {font.style} with padding {padding} does not fit"
-                                f" into {image_size} px; use a larger padding"
-                            )
-                        yield scene
-
-
 def lay_out(
     word: str,
     index: int,
@@ -276,7 +237,7 @@ def lay_out(
         shift: px, right and down.
     """
     measures = measure_word(font.path, word)
-    size = image_size * _EM / (_EM * measures.width + 2 * padding)
+    size = image_size * EM / (EM * measures.width + 2 * padding)
     x = (image_size - size * measures.width) / 2 + shift[0]
     baseline = image_size / 2 + _BASELINE * size + shift[1]
     boxes = measures.ink * size + np.array([x, baseline, x, baseline])

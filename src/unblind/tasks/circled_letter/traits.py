@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from unblind.tasks.base import MOST_FREQUENT, BaseRate, Caption, Mistake, Row, Trait, Wording
-from unblind.tasks.circled_letter.scene import Scene
 from unblind.tasks.words import LETTERS
 
 # Small letters of a similar shape, after Bouma 1971 (Vision Research 11:459-474); capitals count as their
@@ -26,19 +25,6 @@ def look_alike(one: str, other: str) -> bool:
 def neighbours(word: str, index: int) -> set[str]:
     """The letters directly before and after ``word[index]``."""
     return {word[i] for i in (index - 1, index + 1) if 0 <= i < len(word)}
-
-
-def overlap(scene: Scene, boxes: Sequence[Sequence[float]]) -> float:
-    """How far the ring, its line included, reaches into a neighbour's ink: the larger share of a width.
-
-    Args:
-        scene: the scene.
-        boxes: x0, y0, x1, y1 of each letter's ink, in px.
-    """
-    reach = (scene.ellipse.width + scene.ellipse.line_width) / 2
-    left, right = scene.ellipse.x - reach, scene.ellipse.x + reach
-    beside = [boxes[i] for i in (scene.index - 1, scene.index + 1) if 0 <= i < len(boxes)]
-    return max((max(0.0, min(right, x1) - max(left, x0)) / (x1 - x0) for x0, _, x1, _ in beside), default=0.0)
 
 
 # -- what a row tells; it may be of anyone's dataset, so a column may be absent, or hold anything ---------
@@ -71,10 +57,10 @@ def _of_place(describe: Callable[[str, int], str]) -> Callable[[Row], str | None
 
 
 def _drawn(name: str, *columns: str) -> Callable[[Row], Any]:
-    """A number of the drawing: from the first of the columns that is there, or else from the scene."""
+    """A number of the drawing: from the first of the columns that has one, or else from the scene."""
 
     def group(row: Row) -> Any:
-        column = next((column for column in columns if column in row), None)
+        column = next((column for column in columns if row.get(column) is not None), None)
         return row[column] if column else _scene(row).get(name)
 
     return group
@@ -129,6 +115,18 @@ TRAITS = {
     ),
     "font": Trait("font", lambda row: _text(row, "font"), section=""),
     "letter": Trait("letter", lambda row: _text(row, "answer"), section=""),
+    "overlap": Trait(
+        "The ring covers of a neighbour's width",
+        lambda row: row["overlap"],
+        bins=(0, 0.1, 0.2, 0.3, 0.4, 0.5),
+        show=_percent,
+    ),
+    "padding": Trait(
+        "Padding, 1/96 em on either side", _drawn("padding", "padding"), bins=(0, 25, 50, 100, 150, 200)
+    ),
+    "line_width": Trait(
+        "Width of the line, points", _drawn("line_width", "thickness", "line_width"), bins=(0, 3, 4, 5, 6, 7)
+    ),
     "case": Trait(
         "The circled letter is",
         _case,
@@ -146,18 +144,6 @@ TRAITS = {
         _of_place(_look_alikes),
         groups={"beside": "beside it", "elsewhere": "elsewhere in the word", "nowhere": "not in the word"},
         section=WHICH,
-    ),
-    "overlap": Trait(
-        "The ring covers of a neighbour's width",
-        lambda row: row["overlap"],
-        bins=(0, 0.1, 0.2, 0.3, 0.4, 0.5),
-        show=_percent,
-    ),
-    "padding": Trait(
-        "Padding, 1/96 em on either side", _drawn("padding", "padding"), bins=(0, 25, 50, 100, 150, 200)
-    ),
-    "line_width": Trait(
-        "Width of the line, points", _drawn("line_width", "thickness", "line_width"), bins=(0, 3, 4, 5, 6, 7)
     ),
 }
 
@@ -193,7 +179,7 @@ MISTAKES = {
         "a direct neighbour of the circled letter",
         _adjacent,
         _chance_of_neighbour,
-        at_random="another letter of the word would be a neighbour",
+        at_random="Another letter of the word at random would be a neighbour",
         meaning="it looked beside the circle",
     ),
     "in_word": Mistake("a letter of the word, next to it or not", _in_word),
