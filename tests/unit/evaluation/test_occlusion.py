@@ -9,11 +9,12 @@ import torch
 from PIL import Image
 
 import small_model
+from letters import sample_scene
 from unblind.errors import DatasetError
 from unblind.evaluation.occlusion import VIEWS, cover, occlusion_check
 from unblind.evaluation.run import occlusion
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
-from unblind.tasks.circled_letter.scene import sample_scene
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.words import LETTERS, WordSource
 
@@ -25,7 +26,7 @@ def rows(words: WordSource, fonts: FontLibrary) -> datasets.Dataset:
         scene = sample_scene(0, "test", i, words, fonts)
         image = Image.fromarray(draw(scene, fonts.get(scene.font.digest)))
         row = {"id": str(i), "image": image, "prompt": "Dark?", "answer": scene.letter}
-        made.append(row | {"scene": scene.to_json()})
+        made.append(row | {"scene": TASK.to_json(scene)})
     return datasets.Dataset.from_list(made).cast_column("image", datasets.Image())
 
 
