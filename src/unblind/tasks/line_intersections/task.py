@@ -36,6 +36,7 @@ class LineIntersections(Task[Scene]):
     name = "line-intersections"
     title = "How often do two lines cross?"
     benchmark = ("Line Plot Intersections",)
+    benchmark_count = 18 * PLOTS  # three counts, three resolutions, two line widths
     prompts = {
         "touch": Prompt(
             "How many times do the blue and red lines touch each other? Answer with a number in curly"

@@ -43,6 +43,7 @@ class Olympic(Task[Scene]):
     layout: ClassVar[Layout]
     size: ClassVar[float]
 
+    benchmark_count = 240
     answers = counts(1, 20)
     options_class = Options
     scene_class = Scene

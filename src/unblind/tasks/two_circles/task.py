@@ -26,6 +26,7 @@ class TwoCircles(Task[Scene]):
     name = "two-circles"
     title = "Do two circles touch, or overlap?"
     benchmark = ("Touching Circles",)
+    benchmark_count = 672
     prompts = {
         "touching": Prompt("Are the two circles touching each other? Answer with Yes/No.", truth="touching"),
         "overlapping": Prompt("Are the two circles overlapping? Answer with Yes/No.", truth="overlapping"),
