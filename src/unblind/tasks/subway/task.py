@@ -11,6 +11,7 @@ from unblind.tasks.answers import MISCOUNTS, chance, counts
 from unblind.tasks.base import Pixels, Prompt, Task, Trait, braced
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.knobs import whole
+from unblind.tasks.replies import COUNT_RULES
 from unblind.tasks.splits import Split, split_by_hash
 from unblind.tasks.subway.benchmark import COUNT, benchmark_font, benchmark_scenes
 from unblind.tasks.subway.sample import MOST_CONNECTIONS, Options, sample, sample_lattice, twin
@@ -77,6 +78,7 @@ class Subway(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, "123")}
+    rules = COUNT_RULES
     too_tight = "use a larger --image-size, fewer --stations or --connections, or more --nodes"
 
     def resources(self, options: Options) -> FontLibrary:
