@@ -7,13 +7,9 @@ import math
 import numpy as np
 
 from unblind.errors import SceneError
+from unblind.options import flag
 
 Range = tuple[float, float]  # the ends
-
-
-def flag(name: str) -> str:
-    """How a knob is written on the command line: `--line-width`."""
-    return f"--{name.replace('_', '-')}"
 
 
 def check_image_size(size: int) -> None:

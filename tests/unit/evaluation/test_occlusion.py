@@ -9,13 +9,14 @@ import torch
 from PIL import Image
 
 import small_model
+from letters import sample_scene
 from unblind.errors import DatasetError, RecipeError
 from unblind.evaluation import occlusion
 from unblind.evaluation.occlusion import occlusion_check
 from unblind.evaluation.questions import Question
 from unblind.evaluation.views import all_views, views_of
 from unblind.tasks.circled_letter.draw import letter_boxes
-from unblind.tasks.circled_letter.scene import Scene, sample_scene
+from unblind.tasks.circled_letter.scene import Scene
 from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.words import LETTERS, WordSource, load_words

@@ -11,13 +11,14 @@ import torch
 from PIL import Image
 
 import small_model
+from letters import sample_scene
 from unblind.errors import DatasetError, ModelError
 from unblind.evaluation.run import evaluate, evaluate_to
 from unblind.models.choices import choices_as_tokens
 from unblind.models.collate import Collator
 from unblind.models.paligemma import FAMILY
 from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.scene import sample_scene
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.words import LETTERS, WordSource
 
@@ -166,7 +167,7 @@ def test_rows_without_a_scene_have_no_uncircled_answer() -> None:
 def test_the_uncircled_answer_is_the_one_to_the_word_alone(words: WordSource, fonts: FontLibrary) -> None:
     scene = sample_scene(0, "test", 1, words, fonts)
     font = fonts.get(scene.font.digest)
-    row = {"prompt": "Dark?", "answer": scene.letter, "scene": scene.to_json()}
+    row = {"prompt": "Dark?", "answer": scene.letter, "scene": TASK.to_json(scene)}
     images = [Image.fromarray(draw(scene, font, circled=circled)) for circled in (True, False)]
     rows = datasets.Dataset.from_list([{**row, "image": image} for image in images])
     found = evaluate(small_model.loaded(), rows, free=False, uncircled=True)
