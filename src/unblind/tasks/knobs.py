@@ -9,6 +9,7 @@ import numpy as np
 from unblind.errors import SceneError
 
 Range = tuple[float, float]  # the ends
+THINNEST = 0.5  # px: thinner lines can hardly be seen
 
 
 def flag(name: str) -> str:

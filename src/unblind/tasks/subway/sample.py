@@ -15,7 +15,16 @@ from unblind.tasks.canvas import WHITE, Color
 from unblind.tasks.colors import TAB10, pale
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import measure_text
-from unblind.tasks.knobs import Range, check_image_size, check_range, check_share, even, likely, whole
+from unblind.tasks.knobs import (
+    THINNEST,
+    Range,
+    check_image_size,
+    check_range,
+    check_share,
+    even,
+    likely,
+    whole,
+)
 from unblind.tasks.subway.scene import POINTS, Label, Node, Route, Scene, is_off_benchmark, turns, unrolled
 from unblind.tasks.subway.walk import Edge, dice, edges, towards, walk
 
@@ -75,7 +84,7 @@ def sample_lattice(rng: np.random.Generator, options: Options) -> Scene:
     extents = [even(rng, 0.7, 1.0) * (size - 2 * border) for _ in nodes]
     pitch = extents[0] / (nodes[0] - 1), extents[1] / (nodes[1] - 1)
     origin = tuple(even(rng, border, size - border - extent) for extent in extents)
-    width = min(even(rng, *options.line_width) * size / POINTS, 0.45 * min(pitch))
+    width = max(THINNEST, min(even(rng, *options.line_width) * size / POINTS, 0.45 * min(pitch)))
     background = pale(rng) if likely(rng, options.colored) else WHITE
     return Scene(size, (origin[0], origin[1]), pitch, nodes, (), (), (0, 1), width, "", letter, background)
 
@@ -188,7 +197,7 @@ def _colors(rng: np.random.Generator, options: Options) -> list[Color]:
 
 
 def _label(scene: Scene, ports: Sequence[Node], letter: str, font: Font) -> Label | None:
-    """A station's letter, beyond the middle of the nodes where its routes end; None if it leaves the image."""
+    """A station's letter, beyond the middle of the nodes where its routes end; None: it leaves the image."""
     x0, y0, x1, y1 = (measure_text(font.path, letter).ink[0] * scene.font_size).tolist()
     dx, dy = _outward(ports[0], scene.nodes)
     (u0, v0), (u1, v1) = scene.place(ports[0]), scene.place(ports[-1])
