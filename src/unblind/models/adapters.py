@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,7 +68,7 @@ def add_adapter(
         lora_dropout=dropout,
         use_rslora=rslora,
         use_dora=dora,
-        target_modules=list(target_modules) or _pattern(linear) or DUMMY_TARGET_MODULES,
+        target_modules=list(target_modules) or _pattern(model, linear) or DUMMY_TARGET_MODULES,
         modules_to_save=[name for part in full for name in _whole_modules(model, family, part)] or None,
     )
     try:
@@ -95,9 +96,16 @@ def _linear_layers(model: PreTrainedModel, family: Family, part: Part) -> list[s
     return names
 
 
-def _pattern(names: list[str]) -> str:
-    """An expression that matches modules of these names; their numbers, those of layers, stand open."""
-    return "|".join(dict.fromkeys(re.sub(r"\d+", r"\\d+", re.escape(name)) for name in names))
+def _pattern(model: PreTrainedModel, names: list[str]) -> str:
+    """An expression that matches these modules alone; a number in a name, that of a layer, may stand open."""
+    others = [name for name, _ in model.named_modules() if name not in set(names)]
+    by_pattern: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_pattern[re.sub(r"\d+", r"\\d+", re.escape(name))].append(re.escape(name))
+    ambiguous = {pattern for pattern in by_pattern if any(re.fullmatch(pattern, other) for other in others)}
+    return "|".join(
+        "|".join(exact) if pattern in ambiguous else pattern for pattern, exact in by_pattern.items()
+    )
 
 
 def _whole_modules(model: PreTrainedModel, family: Family, part: Part) -> list[str]:

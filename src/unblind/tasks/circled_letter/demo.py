@@ -135,7 +135,7 @@ class WordControls(Controls):
     @cached_property
     def fonts(self) -> dict[str, Font]:
         """The plainest font of each family."""
-        return _one_a_family(self.resources.fonts)
+        return _one_a_family(self.resources)
 
     def below(self) -> list[Any]:
         """The word."""

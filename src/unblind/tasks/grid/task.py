@@ -20,7 +20,6 @@ from unblind.tasks.grid.scene import (
     BENCHMARK_SHAPES,
     FEWEST,
     MOST,
-    POINTS,
     Options,
     Scene,
     draw,
@@ -29,6 +28,7 @@ from unblind.tasks.grid.scene import (
     twin,
 )
 from unblind.tasks.knobs import likely, whole
+from unblind.tasks.replies import PAIR_RULES
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 from unblind.tasks.words import WordList, WordSource, load_words
 
@@ -131,7 +131,7 @@ class Grid(Task[Scene]):
     }
     meanings = {
         "kind": "`blank`, or `text` for tables with words",
-        "thickness": "line width, in 1/720 of the image",
+        "thickness": "line width, in 1/2000 of the image",
         "cell": "the least side of a cell, in % of the image",
         "resolution": "image width, px",
     }
@@ -148,7 +148,9 @@ class Grid(Task[Scene]):
         ),
         "cells": Trait("cells", lambda row: _number(row, 0) * _number(row, 1), (4, 10, 20, 40, 80, 145)),
         "thickness": Trait(
-            "line width, in 1/720 of the image", lambda row: row.get("thickness"), (0.0, 2.5, 5.0, 7.5, 10.0)
+            "line width, in 1/2000 of the image",
+            lambda row: row.get("thickness"),
+            (0.0, 7.0, 13.0, 20.0, 30.0),
         ),
         "cell": Trait(
             "the least side of a cell, in % of the image",
@@ -172,6 +174,7 @@ class Grid(Task[Scene]):
         ),
     }
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_SHAPES)))}
+    rules = PAIR_RULES
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
@@ -218,7 +221,7 @@ class Grid(Task[Scene]):
         """What was drawn."""
         return {
             "kind": "text" if scene.words else "blank",
-            "thickness": round(scene.line_width * POINTS / scene.image_size, 3),
+            "thickness": round(scene.line_width * BENCHMARK_DRAWN / scene.image_size, 3),
             "cell": round(100 * scene.smallest / scene.image_size, 3),
             "resolution": scene.image_size,
         }
@@ -231,7 +234,7 @@ class Grid(Task[Scene]):
         """What is in the cells, line width and resolution."""
         found = {name: metadata[name] for name in ("kind", "resolution") if name in metadata}
         if "line_width" in metadata:
-            found["thickness"] = metadata["line_width"] * POINTS / BENCHMARK_DRAWN
+            found["thickness"] = metadata["line_width"]
         return found
 
 

@@ -22,6 +22,7 @@ from unblind.tasks.line_intersections.scene import (
     sample,
     twin,
 )
+from unblind.tasks.replies import COUNT_RULES
 from unblind.tasks.splits import Split
 
 PLOTS = 100  # of each count, in the benchmark
@@ -75,6 +76,7 @@ class LineIntersections(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, "012")}
+    rules = COUNT_RULES
     too_tight = "use a larger --image-size, fewer --bends or thinner lines (--line-width)"
 
     def sample(

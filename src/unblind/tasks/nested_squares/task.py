@@ -20,6 +20,7 @@ from unblind.tasks.nested_squares.scene import (
     sample,
     twin,
 )
+from unblind.tasks.replies import COUNT_RULES
 from unblind.tasks.splits import Split, split_by_hash
 
 IMAGES = 10  # of each depth, in the benchmark; each is drawn in three line widths
@@ -82,6 +83,7 @@ class NestedSquares(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_DEPTHS)))}
+    rules = COUNT_RULES
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
         """Squares in one another; each number of them is as likely as the others."""
