@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -183,8 +184,10 @@ def make_maker(out: Path, options: GenerateOptions) -> Maker:
 def _draw_all(maker: Maker, shards: list[Shard], missing: list[Shard], workers: int, engine: Engine) -> None:
     with progress("Drawing", sum(maker.options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-        for rows in (spread_by_ray if engine == "ray" else spread)(maker.make, missing, workers):
-            advance(rows)
+        # closed at once when something fails, so that no process goes on
+        with closing((spread_by_ray if engine == "ray" else spread)(maker.make, missing, workers)) as done:
+            for rows in done:
+                advance(rows)
     if engine == "ray":
         sweep(maker.out)  # what lost machines left
     if maker.options.layout == "imagefolder":
