@@ -87,16 +87,10 @@ class NestedSquares(Task[Scene]):
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_DEPTHS)))}
     rules = COUNT_RULES
-
-    rules = COUNT_RULES
     cluster = "figure"
-    wording = Wording(
-        success="counted the squares",
-        truth="drawn",
-        held_out=(
-            "The images are held out: no image in training has the same outermost square, and none is like"
-            " one of the benchmark's."
-        ),
+    wording = Wording(success="counted the squares", truth="drawn")
+    held_out = (
+        "No image has the outermost square of one in another split, and none is like one of the benchmark's."
     )
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
