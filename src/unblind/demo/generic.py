@@ -37,7 +37,7 @@ class NumberControls(Controls):
 
     def below(self) -> list[Any]:
         """The number of the scene."""
-        return [gr.Number(0, label="Picture number", precision=0, minimum=0, scale=1, min_width=150)]
+        return [gr.Number(0, label="Picture number", precision=0, scale=1, min_width=150)]
 
     def beside(self) -> list[Any]:
         """The question."""
