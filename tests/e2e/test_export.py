@@ -165,9 +165,7 @@ def test_a_merge_that_overflows_is_not_kept(tmp_path: Path) -> None:
     small_model.processor().save_pretrained(tmp_path / "base")
     told = short_run(tmp_path / "run", tmp_path / "base", max_steps=1)
     fit(load(str(tmp_path / "base"), device="cpu", dtype="float32"), small_model.samples(8), None, told)
-    with pytest.raises(
-        ModelError, match=r"1 weights are too large for float16.*nothing was written.*--dtype float32"
-    ):
+    with pytest.raises(ModelError, match=r"1 weights are too large for float16.*nothing.*--dtype float32"):
         export(tmp_path / "merged", told.out, dtype="float16", device="cpu", samples=2)
     assert {path.name for path in tmp_path.iterdir()} == {"base", "run"}
     assert export(tmp_path / "merged", told.out, dtype="float32", device="cpu", samples=2).merged["same"] == 2
