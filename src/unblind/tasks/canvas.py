@@ -206,8 +206,14 @@ class Canvas:
             FontsError: the font lacks one of the characters.
         """
         mask = np.zeros(self.pixels.shape[:2], np.uint8)
-        for text, x, baseline in texts:
-            draw_letters(mask, font, size, text, pens_of(font, text) * size + x, baseline)
+        lines: dict[float, list[Text]] = {}
+        for text in texts:
+            lines.setdefault(text[2], []).append(text)
+        for baseline, line in lines.items():
+            pens = np.concatenate([pens_of(font, text) * size + x for text, x, _ in line])
+            top = max(0, math.floor(baseline - 1.5 * size))
+            band = mask[top : max(top, math.ceil(baseline + size))]
+            draw_letters(band, font, size, "".join(text for text, _, _ in line), pens, baseline - top)
         touched = np.flatnonzero(mask)
         cover = mask.ravel()[touched] / np.float32(255)
         _blend(self.pixels.reshape(-1, 3), touched, cover, color)

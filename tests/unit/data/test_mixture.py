@@ -158,9 +158,9 @@ def test_the_benchmark_of_several_tasks(tmp_path: Path) -> None:
 
 
 def test_a_stream_of_tasks() -> None:
-    stream = Stream(
-        stream_mixture("stream:task=two-circles circled-letter=2,image-size=64,knobs=gap=0 0.1"), 6
-    )
+    source = "stream:task=two-circles circled-letter=2,image-size=64,knobs=radius=0.1 0.2 gap=0.3"
+    stream = Stream(stream_mixture(source), 6)
+    assert stream.mixture.components[0].options.radius == (0.1, 0.2)
     assert Counter(stream[i]["task"] for i in range(6)) == {"circled-letter": 4, "two-circles": 2}
     with pytest.raises(RecipeError, match="no such task"):
         stream_mixture("stream:task=two-squares")
