@@ -54,7 +54,7 @@ def word(scene: Any, resources: Any) -> Figure:
     return figure
 
 
-def lines(scene: Any, resources: Any) -> Figure:
+def lines(scene: Any, _: Any) -> Figure:
     """A figure of 5 x 5 inches at 500 dpi."""
     figure = on_axes((5, 5), 500, (0, scene.width), (scene.height, 0))
     for line, color in ((scene.blue, scene.blue_color), (scene.red, scene.red_color)):
@@ -64,7 +64,7 @@ def lines(scene: Any, resources: Any) -> Figure:
     return figure
 
 
-def circles(scene: Any, resources: Any) -> Figure:
+def circles(scene: Any, _: Any) -> Figure:
     """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
     figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
     for (x, y, radius), color in zip((scene.first, scene.second), scene.colors, strict=True):
@@ -72,7 +72,7 @@ def circles(scene: Any, resources: Any) -> Figure:
     return figure
 
 
-def rings(scene: Any, resources: Any) -> Figure:
+def rings(scene: Any, _: Any) -> Figure:
     """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
     figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
     for (x, y, radius), color in zip(scene.outlines, scene.colors, strict=True):
@@ -81,7 +81,7 @@ def rings(scene: Any, resources: Any) -> Figure:
     return figure
 
 
-def pentagons(scene: Any, resources: Any) -> Figure:
+def pentagons(scene: Any, _: Any) -> Figure:
     """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
     figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
     for place, color in zip(scene.outlines, scene.colors, strict=True):

@@ -269,13 +269,15 @@ def _blank(width: int, height: int, color: Color) -> NDArray[np.uint8]:
 
 def _centres(pixels: range, origin: float) -> NDArray[np.float32]:
     """How far the pixels' centres are from a point on their axis."""
-    return np.arange(pixels.start, pixels.stop, dtype=np.float32) + np.float32(0.5 - origin)
+    centres: NDArray[np.float32] = np.arange(pixels.start, pixels.stop, dtype=np.float32)
+    return centres + np.float32(0.5 - origin)
 
 
 def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:
     """How much of each pixel lies between two points of its axis."""
     edges = np.arange(pixels.start, pixels.stop + 1, dtype=np.float64)
-    return np.maximum(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0).astype(np.float32)
+    shares: NDArray[np.float64] = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+    return np.maximum(shares, 0).astype(np.float32)
 
 
 def _whole(overlap: NDArray[np.float32]) -> tuple[int, int]:
@@ -286,10 +288,11 @@ def _whole(overlap: NDArray[np.float32]) -> tuple[int, int]:
 
 def _coverage(distance: NDArray[np.float32], line_width: float | None) -> NDArray[np.float32]:
     """Coverage by the signed distance to an outline: of what lies inside it, or of a line along it."""
-    if line_width is None:
-        return np.minimum(np.maximum(np.float32(0.5) - distance, 0), np.float32(1))
-    most = np.float32(min(1.0, line_width))  # a line thinner than a pixel never covers one
-    return np.minimum(np.maximum(np.float32((line_width + 1) / 2) - np.abs(distance), 0), most)
+    half, most = 0.5, 1.0
+    if line_width is not None:  # a line thinner than a pixel never covers one
+        distance, half, most = np.abs(distance), (line_width + 1) / 2, min(1.0, line_width)
+    coverage: NDArray[np.float32] = np.minimum(np.maximum(np.float32(half) - distance, 0), np.float32(most))
+    return coverage
 
 
 def _blend(pixels: NDArray[np.uint8], index: Any, coverage: NDArray[np.float32], color: Color) -> None:
