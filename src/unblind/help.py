@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from attrs import evolve
 from cyclopts.help import DefaultFormatter, HelpPanel
 from rich.text import Text
 
@@ -33,7 +32,7 @@ class HelpFormatter(DefaultFormatter):
         """Print one panel."""
         if self.everything or panel.title in ("Commands", "Arguments", "Parameters"):
             # a flag that is off needs no --no-flag; it is accepted all the same
-            entries = [e if e.default else evolve(e, negative_names=()) for e in panel.entries]
+            entries = [e if e.default else e.copy(negative_names=()) for e in panel.entries]
             super().__call__(console, options, panel.copy(entries=entries))
         elif panel.entries:
             if not self.introduced:

@@ -14,6 +14,7 @@ import yaml
 
 import unblind
 from unblind.cli import COMMANDS
+from unblind.runtime.versions import DISTRIBUTION
 
 ROOT = Path(__file__).parents[2]
 # what a browser fetches by itself, as links are not
@@ -76,7 +77,41 @@ def test_pages_and_readme_name_files_that_exist() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+# an installer and the bare name, or the name with extras; a path (./unblind) and a URL (.../unblind) are ours
+SOMEBODY_ELSES = re.compile(
+    r"(?<![\w./-])unblind\["
+    r"|\b(?:pip|pipx|uv|poetry|conda)\d? +(?:add|install|run)\b[^\n`;&|#]*?(?<![\w./-])unblind(?![\w-])"
+)
+
+
+def test_no_command_installs_the_other_project_called_unblind() -> None:
+    folders = ("src", "docs", "dev", "notebooks", "tests", "benchmarks", "examples", ".ci")
+    paths = [path for folder in folders for path in (ROOT / folder).rglob("*")] + list(ROOT.iterdir())
+    kinds = {".md", ".py", ".ipynb", ".j2", ".toml", ".yaml", ".yml", ".cff", ".html", ""}
+    read = [path for path in paths if path.is_file() and path.suffix in kinds and path != Path(__file__)]
+    assert len(read) > 150
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in read
+        if (lines := SOMEBODY_ELSES.findall(path.read_text("utf-8", errors="replace")))
+    }
+    assert not found
+
+
+def test_that_pattern_finds_such_commands() -> None:
+    for line in ("pip install unblind", '%pip install -q "unblind[gpu]"', "uv add unblind", "unblind[ray]"):
+        assert SOMEBODY_ELSES.search(line), line
+    for line in (
+        "pip install -e '.[gpu]'  # in a checkout of Unblind",
+        "pip install unblind-vlm",
+        "pip install ./unblind[gpu]",
+        "`pip install -e .`, then `unblind quickstart`",
+        "pip install 'unblind-vlm[gpu] @ git+https://host/unblind'",
+    ):
+        assert not SOMEBODY_ELSES.search(line), line
+
+
 def test_the_citation_is_of_this_version() -> None:
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
-    assert citation["version"] == version("unblind")
+    assert citation["version"] == version(DISTRIBUTION)
     assert citation["authors"] == [{"name": "The Unblind developers"}]

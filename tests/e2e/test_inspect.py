@@ -20,7 +20,7 @@ from PIL import Image
 from unblind.errors import RecipeError
 from unblind.models.embedded import TINY
 
-pytest.importorskip("inspect_ai", reason="needs unblind[inspect]")
+pytest.importorskip("inspect_ai", reason="Inspect is not installed: pip install -e '.[inspect]'")
 
 OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "INSPECT_DISPLAY": "none"}
 
@@ -90,7 +90,7 @@ def test_how_replies_are_scored(dataset: Path, tmp_path: Path, rule: str, right:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `transformers serve` with the tiny base, on loopback."""
     for name in ("fastapi", "uvicorn", "openai"):
-        pytest.importorskip(name, reason=f"transformers serve needs {name}: pip install unblind[dev]")
+        pytest.importorskip(name, reason=f"transformers serve needs {name}: pip install -e '.[dev]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

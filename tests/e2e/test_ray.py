@@ -10,7 +10,7 @@ import pytest
 
 from unblind.data import generation
 
-pytest.importorskip("ray", reason="Ray is not installed; pip install unblind[ray]")
+pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
 ROOT = Path(__file__).parents[2]
 

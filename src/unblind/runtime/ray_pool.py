@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from unblind.errors import OutputError, RecipeError, UnblindError
+from unblind.runtime.versions import install_command
 
 Job = TypeVar("Job")
 
 
-def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Iterator[int]:
+def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Generator[int]:
     """Do the jobs on a cluster, a core each; yields results as they come. What a lost machine had is redone.
 
     Args:
@@ -28,7 +29,7 @@ def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int)
         import ray
         import ray.data
     except ImportError:
-        raise RecipeError("--engine ray needs Ray; run: pip install 'unblind[ray]'") from None
+        raise RecipeError(f"--engine ray needs Ray; run: {install_command('ray')}") from None
     if not ray.is_initialized():
         ray.init(log_to_driver=False)  # RAY_ADDRESS names a cluster; without it, one is started here
     logging.getLogger("ray.data").setLevel(logging.ERROR)  # it tells of its plans

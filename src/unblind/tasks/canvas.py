@@ -17,10 +17,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from unblind.tasks.glyphs import draw_letters, measure_text
+from unblind.tasks.glyphs import draw_letters, measure_text, pens_of
 
 Color = tuple[int, int, int]  # RGB, 0-255
 Point = tuple[float, float]
+Text = tuple[str, float, float]  # x of the first letter's pen, y of the baseline
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1
 Cap = Literal["butt", "projecting", "round"]
 Floats = NDArray[np.float64]
 Segment = list[float]  # as `_segments` has it
@@ -146,6 +148,25 @@ class Canvas:
             coverage = across[across_part] * down[down_part, None] - inner
             self._paint(columns.start + across_part.start, rows.start + down_part.start, coverage, color)
 
+    def boxes(self, boxes: Sequence[Box], color: Color) -> None:
+        """Filled rectangles, painted as one shape: a pixel is covered as by the best of them.
+
+        Args:
+            boxes: one or more, each x0, y0, x1, y1.
+            color: RGB.
+        """
+        width = self.pixels.shape[1]
+        _, rows = self._window(0, min(box[1] for box in boxes), width, max(box[3] for box in boxes))
+        covered = np.zeros((len(rows), width), np.float32)
+        for box in boxes:
+            across, down = self._window(*box)
+            part = covered[down.start - rows.start : down.stop - rows.start, across.start : across.stop]
+            coverage = _filled(across, box[0], box[2]) * _filled(down, box[1], box[3])[:, None]
+            np.maximum(part, coverage, out=part)
+        touched = np.flatnonzero(covered > 0)
+        cover = covered.ravel()[touched]
+        _blend(self.pixels.reshape(-1, 3), touched + rows.start * width, cover, color)
+
     def text(self, x: float, baseline: float, text: str, font: Path, size: float, color: Color) -> None:
         """One line of text, not hinted, without kerning, to 1/64 px; `glyphs.measure_text` has its measures.
 
@@ -171,6 +192,31 @@ class Canvas:
         height, width = self.pixels.shape[:2]
         mask = mask[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
         self._paint(max(0, left), max(0, top), mask / np.float32(255), color)
+
+    def texts(self, texts: Sequence[Text], font: Path, size: float, color: Color) -> None:
+        """Many short texts in one font and size, each as `text` sets it, but faster; letters may be cut off.
+
+        Args:
+            texts: each a text, x of the first letter's pen, and y of the baseline.
+            font: its file.
+            size: px per em.
+            color: RGB.
+
+        Raises:
+            FontsError: the font lacks one of the characters.
+        """
+        mask = np.zeros(self.pixels.shape[:2], np.uint8)
+        lines: dict[float, list[Text]] = {}
+        for text in texts:
+            lines.setdefault(text[2], []).append(text)
+        for baseline, line in lines.items():
+            pens = np.concatenate([pens_of(font, text) * size + x for text, x, _ in line])
+            top = max(0, math.floor(baseline - 1.5 * size))
+            band = mask[top : max(top, math.ceil(baseline + size))]
+            draw_letters(band, font, size, "".join(text for text, _, _ in line), pens, baseline - top)
+        touched = np.flatnonzero(mask)
+        cover = mask.ravel()[touched] / np.float32(255)
+        _blend(self.pixels.reshape(-1, 3), touched, cover, color)
 
     # -- below the shapes ------------------------------------------------------------------------------------
 
@@ -278,6 +324,15 @@ def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:
     edges = np.arange(pixels.start, pixels.stop + 1, dtype=np.float64)
     shares: NDArray[np.float64] = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
     return np.maximum(shares, 0).astype(np.float32)
+
+
+def _filled(pixels: range, low: float, high: float) -> NDArray[np.float32]:
+    """As `_overlap`, for pixels of which all but the first and the last are covered whole; much faster."""
+    covered = np.ones(len(pixels), np.float32)
+    if pixels:
+        covered[0] = max(0.0, min(pixels.start + 1, high) - max(pixels.start, low))
+        covered[-1] = max(0.0, min(pixels.stop, high) - max(pixels.stop - 1, low))
+    return covered
 
 
 def _whole(overlap: NDArray[np.float32]) -> tuple[int, int]:

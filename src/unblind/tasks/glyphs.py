@@ -9,6 +9,7 @@ import ctypes
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,14 @@ def measure_text(path: Path, text: str) -> Word:
         lacking = text[int(np.isnan(measures[:, 0]).argmax())]
         raise FontsError(f"{path}: the font lacks {lacking!r}; name another (--fonts)")
     return _set(measures[:, 0], measures[:, 1:])
+
+
+def pens_of(path: Path, text: str) -> NDArray[np.float64]:
+    """Where `measure_text` has the letters' pens, in em, much faster. Raises FontsError likewise."""
+    ends = list(accumulate(measure_character(path, character)[0] for character in text))
+    if ends and ends[-1] != ends[-1]:  # the font lacks something: NaN
+        return measure_text(path, text).pens
+    return np.array([0.0, *ends[:-1]])
 
 
 def _set(advances: NDArray[np.float64], ink: NDArray[np.float64]) -> Word:

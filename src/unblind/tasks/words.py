@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from unblind.errors import WordsError
+from unblind.runtime.versions import install_command
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 
 LETTERS = string.ascii_uppercase + string.ascii_lowercase
@@ -35,7 +36,7 @@ def split_of(word: str) -> Split:
 
 
 class WordSource(Protocol):
-    """Where `sample_scene` takes its words from."""
+    """Where a task takes its words from."""
 
     def sample(self, rng: np.random.Generator, split: Split) -> str:
         """A word of that split."""
@@ -160,7 +161,7 @@ def _nltk() -> list[str]:
     try:
         from nltk.corpus import words
     except ImportError:
-        raise WordsError("--words nltk: NLTK is not installed; run: pip install nltk") from None
+        raise WordsError(f"--words nltk: NLTK is not installed; run: {install_command('nltk')}") from None
     try:
         return [word for word in words.words() if _is_plain(word)]
     except LookupError:

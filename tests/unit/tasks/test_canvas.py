@@ -31,6 +31,11 @@ def frame(canvas: Canvas, scale: float) -> None:
     canvas.rectangle(*(v * scale for v in (10.3, 12.6, 40.7, 33.2)), BLACK, 3.4 * scale)
 
 
+def cross(canvas: Canvas, scale: float) -> None:
+    boxes = (10.3, 12.6, 15.7, 50.2), (4.1, 20.5, 44.9, 23.25)
+    canvas.boxes([(scale * x0, scale * y0, scale * x1, scale * y1) for x0, y0, x1, y1 in boxes], BLACK)
+
+
 def disc(canvas: Canvas, scale: float) -> None:
     canvas.circle(30.2 * scale, 29.1 * scale, 17.3 * scale, BLACK)
 
@@ -73,7 +78,7 @@ def corners(scale: float) -> list[tuple[float, float]]:
     return [(scale * (30 + 20 * math.sin(t)), scale * (31 - 20 * math.cos(t))) for t in turns]
 
 
-SHAPES: tuple[Draw, ...] = (square, frame, disc, ring, oval, oval_line)
+SHAPES: tuple[Draw, ...] = (square, frame, cross, disc, ring, oval, oval_line)
 SHAPES += (butt, projecting, bent, pentagon, pentagon_line)
 
 
@@ -148,6 +153,7 @@ def test_what_reaches_beyond_the_edge_is_cut_off(x: float, y: float, u: float, v
         canvas.circle(ax, ay, size, (0, 200, 0))
         canvas.ellipse(bx, by, size, 2 * size, (0, 0, 200), 2)
         canvas.rectangle(min(ax, bx), min(ay, by), max(ax, bx) + 1, max(ay, by) + 1, BLACK, size / 9)
+        canvas.boxes([(ax, ay, ax + size, ay + 9.5), (bx, by, bx + 0.5, by + size)], (90, 0, 90))
         canvas.polygon(((ax, ay), (ax + size, ay), (ax, ay + size)), (9, 99, 9), 1.5)
     cut = large.pixels[600:630, 600:640]
     assert np.abs(small.pixels.astype(int) - cut).max() <= 2  # float32 is coarser far from the origin
