@@ -177,14 +177,7 @@ class Grid(Task[Scene]):
     base_rates = {"chance": chance(answers, [f"{rows},{columns}" for rows, columns in BENCHMARK_SHAPES])}
 
     rules = PAIR_RULES
-    wording = Wording(
-        success="counted the rows and the columns",
-        truth="drawn",
-        held_out=(
-            "The images are held out: neither these tables nor their words and fonts occur in training, and"
-            " none there is like one of the benchmark's."
-        ),
-    )
+    wording = Wording(success="counted the rows and the columns", truth="drawn")
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""

@@ -87,17 +87,8 @@ class NestedSquares(Task[Scene]):
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_DEPTHS)))}
     rules = COUNT_RULES
-
-    rules = COUNT_RULES
     cluster = "figure"
-    wording = Wording(
-        success="counted the squares",
-        truth="drawn",
-        held_out=(
-            "The images are held out: no image in training has the same outermost square, and none is like"
-            " one of the benchmark's."
-        ),
-    )
+    wording = Wording(success="counted the squares", truth="drawn")
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
         """Squares in one another; each number of them is as likely as the others."""

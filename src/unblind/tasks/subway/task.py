@@ -84,11 +84,7 @@ class Subway(Task[Scene]):
     base_rates = {"chance": chance(answers, "123")}
     rules = COUNT_RULES
     cluster = "map"
-    wording = Wording(
-        success="counted the routes between the two stations",
-        truth="drawn",
-        held_out="The images are held out: neither their lattices nor their fonts occur in training.",
-    )
+    wording = Wording(success="counted the routes between the two stations", truth="drawn")
     too_tight = "use a larger --image-size, fewer --stations or --connections, or more --nodes"
 
     def resources(self, options: Options) -> FontLibrary:
