@@ -24,8 +24,8 @@ class Options:
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn. Raises RecipeError."""
         low, high = self.difference
-        if not (56 <= self.image_size <= 2048 and 2 / self.image_size <= low <= high <= 0.5):
-            raise RecipeError("image_size needs 56 to 2048, difference two shares from 2 px to 0.5, in order")
+        if not (56 <= self.image_size <= 2048 and 1 / self.image_size <= low <= high <= 0.5):
+            raise RecipeError("image_size needs 56 to 2048, difference two shares from 1 px to 0.5, in order")
 
 
 @dataclass(frozen=True)

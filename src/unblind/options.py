@@ -164,6 +164,11 @@ def described(hint: Any) -> str:
     return names.get(hint, "null" if hint is type(None) else "a mapping")
 
 
+def flag(name: str) -> str:
+    """How an option is written on the command line: `--line-width`."""
+    return f"--{name.replace('_', '-')}"
+
+
 def refuse_unknown(options: Any, error: type[UnblindError] = RecipeError) -> None:
     """Raise `error` for a value that is none of its option's choices: Python itself does not look."""
     for name, hint in get_type_hints(type(options)).items():
@@ -172,4 +177,4 @@ def refuse_unknown(options: Any, error: type[UnblindError] = RecipeError) -> Non
         ]
         value = getattr(options, name)
         if choices and value not in choices and value is not None:
-            raise error(f"--{name.replace('_', '-')} {value}: need one of {', '.join(map(str, choices))}")
+            raise error(f"{flag(name)} {value}: need one of {', '.join(map(str, choices))}")

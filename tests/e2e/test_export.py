@@ -18,7 +18,7 @@ import small_model
 from e2e.conftest import Run
 from stand_in_hub import serve
 from unblind.errors import ModelError
-from unblind.evaluation.run import Answer
+from unblind.evaluation.answers import Answer
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions
 from unblind.sharing.export import compare, export

@@ -84,6 +84,7 @@ def test_the_old_adapter_answers_the_old_questions_as_it_did(old: Path) -> None:
 def test_old_predictions_are_scored_as_they_were(old: Path, folder: str) -> None:
     metrics = read_json(old / folder / "metrics.json")
     found = unblind.score(pq.read_table(old / folder / FILE))
+    metrics["by"].pop("overlap")  # was measured in scoring, with this machine's fonts; is a column now
     told = {
         key: metrics[key] for key in ("n", "accuracy", "rules", "by", "errors", "calibration", "base_rates")
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from unblind.data.dataset_options import DEFAULT_PROMPT
 from unblind.flags import Machine
 from unblind.tasks.registry import DEFAULT_TASK
 
@@ -15,7 +16,7 @@ def demo(
     model: str = "tiny",
     task: str = DEFAULT_TASK,
     fonts: tuple[str, ...] = ("bundled",),
-    prompt: str | None = None,
+    prompt: str = DEFAULT_PROMPT,
     host: str = "127.0.0.1",
     port: int = 7860,
     root_path: str = "",
@@ -50,5 +51,6 @@ def demo(
     shown = task_named(task)
     with closing(listen(host, port)) as listening:  # first: it fails at once, where loading takes a while
         models = Models(load(model, adapter=adapter, device=device, dtype=dtype, revision=revision), shown)
-        controls = controls_of(shown, prompt or shown.default_prompt, models.image_size, fonts)
+        question = shown.default_prompt if prompt == DEFAULT_PROMPT else prompt
+        controls = controls_of(shown, question, models.image_size, fonts)
         serve(listening, models, controls, root_path)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from unblind.errors import RecipeError
 from unblind.flags import Question
-from unblind.options import build, nearest, options_of, pairs, refuse_unknown, values_of
+from unblind.options import build, flag, nearest, options_of, pairs, refuse_unknown, values_of
 from unblind.tasks.base import Task
 from unblind.tasks.circled_letter.options import Options as LetterOptions
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named
@@ -23,11 +22,11 @@ class DatasetOptions:
 
     Attributes:
         train: number of images.
-        validation: number of images, of words and font families that no other split has.
+        validation: number of images; no other split has their words and font families, or their scenes.
         test: likewise.
         seed: same seed, same bytes.
         task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
-        knobs: options of the tasks that have no flag, as NAME=VALUE.
+        knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
         prompt: the question, or the name of one of the task's; `{word}` in it stands for the word itself.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
@@ -62,12 +61,11 @@ class DatasetOptions:
 
     def _check_tasks(self) -> None:
         tasks = self.tasks
-        _refuse_strangers(self.given(), tasks, "--{}")
-        _refuse_strangers(self._knobs(), tasks, "--knobs {}")
+        _refuse_strangers(self, tasks)
         for task in tasks:
             self.options_for(task)
         if self.preset:
-            _check_preset(self.preset, tasks, [*self.given(), *self._knobs()])
+            _check_preset(self.preset, tasks, [*self.given(), *self.named_knobs()])
         known = [task.name for task in tasks if self.prompt in task.prompts]
         if self.prompt != DEFAULT_PROMPT and known and len(known) < len(tasks):
             raise RecipeError(
@@ -107,15 +105,22 @@ class DatasetOptions:
         """A task's options, from those that are given. Raises RecipeError for one that does not fit."""
         hints = options_of(task.options_class)
         given = {name: value for name, value in self.given().items() if name in hints}
-        knobs = {name: value for name, value in self._knobs().items() if name in hints}
+        knobs = {name: value for name, value in self.named_knobs().items() if name in hints}
         return build(task.options_class, given | knobs, f"--task {task.name}")
 
     def prompt_of(self, task: Task[Any]) -> str:
         """The prompt by which a task is asked: a name or a text."""
         return task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt
 
-    def _knobs(self) -> dict[str, Any]:
-        return pairs(self.knobs, "--knobs")
+    def named_knobs(self) -> dict[str, Any]:
+        """The knobs by name, their values as they were written."""
+        texts: list[str] = []
+        for word in " ".join(self.knobs).split():
+            if "=" in word or not texts:
+                texts.append(word)
+            else:  # one more value of the knob before
+                texts[-1] += f" {word}"
+        return pairs(texts, "--knobs")
 
 
 @dataclass(frozen=True)
@@ -144,14 +149,16 @@ def _share(text: str) -> int:
     return int(share)
 
 
-def _refuse_strangers(given: Mapping[str, Any], tasks: tuple[Task[Any], ...], flag: str) -> None:
+def _refuse_strangers(options: DatasetOptions, tasks: tuple[Task[Any], ...]) -> None:
     """Refuse what no task has an option for."""
     known = {name: None for task in tasks for name in options_of(task.options_class)}
-    for name in given:
+    names = ", ".join(task.name for task in tasks)
+    for name in options.given():
         if name not in known:
-            told = flag.format(name.replace("_", "-"))
-            names = ", ".join(task.name for task in tasks)
-            raise RecipeError(f"{told} says nothing of {names}; {nearest(name, known)}")
+            raise RecipeError(f"{flag(name)} means nothing to {names}; leave it out")
+    for name in options.named_knobs():
+        if name not in known:
+            raise RecipeError(f"--knobs {name}: {names} has no such option; {nearest(name, known)}")
 
 
 def _check_preset(preset: str, tasks: tuple[Task[Any], ...], given: list[str]) -> None:
@@ -161,5 +168,5 @@ def _check_preset(preset: str, tasks: tuple[Task[Any], ...], given: list[str]) -
         if preset != "blindtest" and (preset not in task.presets or len(tasks) > 1):
             raise RecipeError(f"--preset {preset} is of {DEFAULT_TASK} alone; leave out --task or --preset")
         if more := [name for name in given if name not in task.preset_options]:
-            flags = ", ".join(f"--{name.replace('_', '-')}" for name in more)
+            flags = ", ".join(map(flag, more))
             raise RecipeError(f"--preset {preset} sets the drawing's knobs itself ({flags}); leave them out")

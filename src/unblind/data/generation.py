@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -101,8 +102,10 @@ def _draw_all(
     options = builder.mixture.options
     with progress("Drawing", sum(options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-        for rows in (spread_by_ray if engine == "ray" else spread)(builder.make, missing, workers):
-            advance(rows)
+        # closed at once when something fails, so that no process goes on
+        with closing((spread_by_ray if engine == "ray" else spread)(builder.make, missing, workers)) as done:
+            for rows in done:
+                advance(rows)
     if engine == "ray":
         sweep(builder.out)  # what lost machines left
     if options.layout == "imagefolder":

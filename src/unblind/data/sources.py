@@ -130,7 +130,7 @@ def _check_rows(path: Path) -> None:
 def _load_metadata(path: Path, root: Path) -> pa.Table:
     try:
         options = pa.csv.ConvertOptions(column_types=dict.fromkeys(_CSV_TEXTS, pa.string()))
-        table = pa.csv.read_csv(path, convert_options=options)
+        table = _empty_as_null(pa.csv.read_csv(path, convert_options=options))
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}); make it again") from None
     column = next((name for name in _FILE_COLUMNS if name in table.column_names), None)
@@ -149,6 +149,15 @@ def _load_metadata(path: Path, root: Path) -> pa.Table:
         table = table.append_column("prompt", pa.array(prompts, pa.string()))
     files = pa.array([str(base / name) if name else None for name in names], pa.string())
     return _with_images(table.append_column("image", files), [root], str(path))
+
+
+def _empty_as_null(table: pa.Table) -> pa.Table:
+    """A CSV file has no other way to say that a row lacks a text; the word `null` stays a word."""
+    for i, name in enumerate(table.column_names):
+        if _is_text(table[name].type):
+            column = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, table[name].type), table[name])
+            table = table.set_column(i, name, column)
+    return table
 
 
 def _find_on_hub(source: str) -> dict[str, Loader]:

@@ -9,7 +9,7 @@ from threading import Lock
 
 from peft import PeftModel
 
-from unblind.evaluation.run import Answer, answer, letter_probabilities
+from unblind.evaluation.answers import Answer, answer, ask, choice_shares
 from unblind.models.loading import Loaded
 from unblind.tasks.base import Task
 from unblind.tasks.controls import Picture
@@ -38,7 +38,7 @@ class Models:
         answers = []
         for name in self.names:
             with self._turn, self._as(name):
-                answers += answer(self.loaded, [row], letters=self.restricts(picture))
+                answers += answer(self.loaded, [row], task=self.task, restricted=self.restricts(picture))
         return answers
 
     def hide(self, picture: Picture) -> Iterator[list[list[float]]]:
@@ -55,7 +55,10 @@ class Models:
         for start in range(0, len(rows), AT_ONCE):
             for name, known in zip(self.names, shares, strict=True):
                 with self._turn, self._as(name):
-                    known += letter_probabilities(self.loaded, rows[start : start + AT_ONCE]).tolist()
+                    of_views = choice_shares(
+                        self.loaded, *ask(self.loaded, rows[start : start + AT_ONCE], task=self.task)
+                    )
+                    known += [share.tolist() for share in of_views if share is not None]
                 time.sleep(0.002)  # whoever waits for an answer goes first
             yield [_falls(known) for known in shares]
 

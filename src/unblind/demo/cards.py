@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from unblind.data.images import encode_png
-from unblind.evaluation.run import Answer
+from unblind.evaluation.answers import Answer
 from unblind.tasks.base import Task
 from unblind.tasks.controls import Controls, Large, Picture
 from unblind.tasks.registry import DEFAULT_TASK

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib import import_module
 from threading import Lock
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from unblind.errors import DemoError, UnblindError
+from unblind.options import build, options_of
 from unblind.tasks.base import Pixels, Task, sample_scene
 from unblind.tasks.controls import Box, Controls, Large, Part, Picture
 
@@ -36,7 +37,7 @@ class NumberControls(Controls):
 
     def below(self) -> list[Any]:
         """The number of the scene."""
-        return [gr.Number(0, label="Picture number", precision=0, minimum=0, scale=1, min_width=150)]
+        return [gr.Number(0, label="Picture number", precision=0, scale=1, min_width=150)]
 
     def beside(self) -> list[Any]:
         """The question."""
@@ -95,11 +96,12 @@ def controls_of(task: Task[Any], prompt: str, image_size: int, fonts: tuple[str,
     Raises:
         DemoError: a task without fonts, or one whose own controls cannot be loaded.
     """
-    knobs = {knob.name for knob in fields(task.options_class)}
+    knobs = options_of(task.options_class)
     if fonts != BUNDLED and "fonts" not in knobs:
         raise DemoError(f"{task.name} draws no words; leave out --fonts")
     wanted = {"fonts": fonts, "image_size": image_size}
-    options = task.options_class(**{name: value for name, value in wanted.items() if name in knobs})
+    given = {name: value for name, value in wanted.items() if name in knobs}
+    options = build(task.options_class, given, f"--task {task.name}")
     if not task.demo:
         return NumberControls(task, options, prompt, image_size, task.resources(options))
     try:

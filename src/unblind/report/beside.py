@@ -53,7 +53,7 @@ def _on_the_same(pairs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _as_printed(results: list[Published]) -> dict[str, Any] | None:
     """The best published models by the first results on the benchmark's own images."""
-    first = next((result for result in results if result.benchmark and result.images), None)
+    first = next((result for result in results if result.whole and result.images), None)
     if first is None:
         return None
     n = first.images or 0

@@ -20,7 +20,7 @@ from unblind.report.charts import percent, printable
 from unblind.report.gallery import Card, pick, read_images, with_images
 from unblind.report.load import Evaluation, Run, Study, load_runs
 from unblind.runtime.outputs import write_text
-from unblind.scoring.base_rates import UNSEEING, known_rates
+from unblind.scoring.base_rates import known_rates, rates_by_label
 from unblind.scoring.intervals import mean_share
 from unblind.scoring.published import best_published
 from unblind.scoring.rules import rules_of
@@ -177,7 +177,7 @@ def _cards(study: Study, budget: int, few: bool) -> tuple[list[Card], list[Card]
     """The wrong and the right samples that are shown, each with its image where that is at hand."""
     wrong, right = pick(study, few)
     rows = {str(row["id"]): row for row in study.last.answered.rows}
-    texts = [name for name, kind in study.task.own_columns.items() if kind == "string"]
+    texts = [name for name, type_ in study.task.own_columns.items() if type_ == "string"]
     wanted = {card.id: rows[card.id] for card in wrong + right}
     images = read_images(study.images, wanted, texts, budget)
     return with_images(wrong, images), with_images(right, images)
@@ -192,7 +192,7 @@ def _choices(answers: AnswerSpace) -> str:
     if answers.called or answers.choices is None:
         return answers.called
     few = len(answers.choices) <= 12
-    return _listed(answers.choices) if few else f"the {len(answers.choices)} possible answers"
+    return _listed(answers.choices) if few else f"the {len(answers.choices)} {answers.noun}"
 
 
 def _listed(items: Sequence[str]) -> str:
@@ -206,18 +206,11 @@ def _spaced(name: str) -> str:
 
 def _base_rates(run: Run, study: Study) -> list[dict[str, Any]]:
     """What needs no eyes, and what each model answers when there is nothing to see."""
-    common = study.last.scores["base_rates"]
-    labels = {name: rate.label for name, rate in known_rates(study.last.answered).items()}
-    shares = {labels[name]: common[name] for name in labels if name in common}  # one label, one row
-    rows = [{"label": label, "value": share} for label, share in shares.items()]
-    without = {"blank_image": "shown a blank image", "uncircled": study.task.wording.without}
+    common, _ = rates_by_label(study.task, study.last.scores["base_rates"])
+    rows = [{"label": label[:1].upper() + label[1:], "value": share} for label, share in common.items()]
     for item, evaluation in zip(_legend(run), study.evaluations, strict=True):
-        own = evaluation.scores["base_rates"]
-        rows += [
-            {"label": f"{item['label']}, {without[name]}", "value": own[name]}
-            for name in UNSEEING
-            if name in own
-        ]
+        _, own = rates_by_label(study.task, evaluation.scores["base_rates"])
+        rows += [{"label": f"{item['label']}, {label}", "value": share} for label, share in own.items()]
     return rows
 
 

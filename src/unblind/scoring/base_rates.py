@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from unblind.scoring.predictions import Answered
@@ -29,6 +30,18 @@ def known_rates(answered: Answered) -> dict[str, BaseRate]:
     """The base rates that apply to these answers, those of the models themselves aside."""
     own = rates_of(answered.task) if answered.expected else {}
     return {**own, "most_frequent": MOST_FREQUENT}
+
+
+def rates_by_label(task: Task[Any], rates: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Base rates of metrics by what people call them: those of any model, and those of the model's own.
+
+    A rate that is there under two names is there once.
+    """
+    unseeing = {"blank_image": "shown a blank image", "uncircled": task.wording.without}
+    known = {**rates_of(task), "most_frequent": MOST_FREQUENT}
+    common = {known[name].label: share for name, share in rates.items() if name in known}
+    own = {unseeing[name]: share for name, share in rates.items() if name in unseeing}
+    return common, own
 
 
 def rates_of(task: Task[Any]) -> dict[str, BaseRate]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from unblind.scoring.intervals import proportion
@@ -14,15 +16,20 @@ FEW = 6  # so many different whole numbers are groups of their own; all else is 
 
 
 class Bin(NamedTuple):
-    """Numbers from `low` up to `high`; one number if they are equal, no upper end if it is infinite."""
+    """Numbers from `low` up to `high`; one number if they are equal, no end where it is infinite."""
 
     low: float
     high: float
 
     def __str__(self) -> str:
-        if self.low == self.high:
-            return f"{self.low:g}"
-        return f"{self.low:g} and more" if self.high == float("inf") else f"{self.low:g}–{self.high:g}"
+        low, high = f"{self.low:g}", f"{self.high:g}"
+        if low == high:
+            return low
+        if self.low == -math.inf:
+            return f"below {high}"
+        if self.high == math.inf:
+            return f"{low} and more"
+        return f"{low}–{high}" if self.low >= 0 else f"{low} to {high}"
 
 
 def breakdowns(answered: Answered) -> dict[str, dict[str, dict[str, float]]]:
@@ -75,7 +82,7 @@ def binned(values: Sequence[Any], edges: Sequence[float]) -> list[Bin | None]:
     different = {number for number in numbers if number is not None}
     if len(different) <= FEW and all(number.is_integer() for number in different):
         return [None if number is None else Bin(number, number) for number in numbers]
-    bins = [Bin(low, high) for low, high in zip(edges, (*edges[1:], float("inf")), strict=True)]
+    bins = [Bin(low, high) for low, high in pairwise((-math.inf, *edges, math.inf))]
     return [None if number is None else _bin(number, bins) for number in numbers]
 
 

@@ -23,7 +23,7 @@ class Published:
         rule: how replies were read.
         source: where it is from, and how it was made from what is there.
         url: of the source.
-        benchmark: whether the images are the benchmark's own.
+        whole: whether the images are the benchmark's own, and of the whole task.
     """
 
     task: str | None
@@ -35,7 +35,7 @@ class Published:
     rule: str
     source: str
     url: str
-    benchmark: bool
+    whole: bool
 
     @property
     def setting(self) -> tuple[str, ...]:
@@ -58,7 +58,7 @@ def published() -> tuple[Published, ...]:
             rule=group["rule"],
             source=data["sources"][group["source"]]["title"],
             url=data["sources"][group["source"]]["url"],
-            benchmark=group.get("benchmark", True),
+            whole=group.get("whole", True),
         )
         for group in data["results"]
         for model, percent in group["percent"].items()
@@ -72,7 +72,7 @@ def published_of(task: str) -> list[Published]:
 
 def best_published(task: str) -> Published | None:
     """The highest published accuracy on the benchmark's own images of a task."""
-    results = [result for result in published_of(task) if result.benchmark]
+    results = [result for result in published_of(task) if result.whole]
     return max(results, key=lambda result: result.percent, default=None)
 
 

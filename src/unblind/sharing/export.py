@@ -11,8 +11,8 @@ from torch import Tensor
 
 from unblind.data.generation import drawn
 from unblind.errors import ModelError
-from unblind.evaluation.run import Answer, answer
-from unblind.models.collate import Collator, Row
+from unblind.evaluation.answers import Answer, answers, ask
+from unblind.models.collate import Row
 from unblind.models.loading import DTYPES, Loaded, configuration, load
 from unblind.runtime.outputs import atomic, refuse_content, write_text
 from unblind.sharing.hub_results import found_results, read_results
@@ -111,13 +111,10 @@ def compare(expected: tuple[list[Answer], Tensor], found: tuple[list[Answer], Te
     return distance
 
 
-@torch.inference_mode()
 def _answers(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> tuple[list[Answer], Tensor]:
     """Answers, and the logits of each answer's first token: float32 (n, V), on the CPU."""
-    batch = Collator(loaded.family, loaded.processor, prompt, answers=False)(rows)
-    batch = {name: value.to(loaded.device) for name, value in batch.items()}
-    logits = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1]
-    return answer(loaded, rows, prompt=prompt), logits.float().cpu()
+    filled, questions = ask(loaded, rows, prompt=prompt)
+    return answers(loaded, filled, questions), filled.logits.cpu()
 
 
 def _told(change: Difference, dtype: str, rounding: float) -> dict[str, str | int | float | None]:

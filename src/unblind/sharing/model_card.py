@@ -9,10 +9,10 @@ from typing import Any, Literal
 from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.models.embedded import EMBEDDED
-from unblind.scoring.base_rates import rates_of
+from unblind.scoring.base_rates import rates_by_label
 from unblind.sharing.hub_results import ANSWERS, Result, TaskResult, explained, model_index
 from unblind.sharing.origin import Origin, is_local
-from unblind.tasks.base import MOST_FREQUENT, BaseRate, Task, Trait
+from unblind.tasks.base import Task, Trait
 
 Contents = Literal["adapter", "model"]
 LEAST = 20  # samples: a smaller group's accuracy says too little
@@ -171,16 +171,15 @@ def _without_sight(results: Sequence[Result]) -> Iterator[str]:
     """The accuracies that need no eyes, of the first evaluation, for each task."""
     parts = results[0].by_task if results else []
     for part in parts:
-        known = {**rates_of(part.task), "most_frequent": MOST_FREQUENT}
-        rates = part.metrics.get("base_rates") or {}
-        named = {_label(known, name): f"{100 * rate:.1f} %" for name, rate in rates.items()}
-        text = ", ".join(f"{name} {rate}" for name, rate in named.items())
+        common, own = rates_by_label(part.task, part.metrics.get("base_rates") or {})
+        named = {**common, **own}
+        text = ", ".join(f"{_decapitalized(name)} {100 * value:.1f} %" for name, value in named.items())
         if text:
             yield f"{part.task.name}: {text}" if len(parts) > 1 else text
 
 
-def _label(known: Mapping[str, Trait | BaseRate], name: str) -> str:
-    """What a task calls a trait or a base rate."""
+def _label(known: Mapping[str, Trait], name: str) -> str:
+    """What a task calls a trait."""
     return _decapitalized(known[name].label) if name in known else name.replace("_", " ")
 
 

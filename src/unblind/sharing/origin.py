@@ -11,6 +11,7 @@ import yaml
 from httpx2 import HTTPError
 from huggingface_hub import ModelCard, hf_hub_download
 
+from unblind.data.dataset_options import DEFAULT_PROMPT
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
@@ -19,7 +20,6 @@ from unblind.models.registry import family_named, model_types, own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
 from unblind.tasks.base import Task
-from unblind.tasks.prompts import DEFAULT_PROMPT
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
 ORIGIN = "unblind.json"  # in a merged checkpoint

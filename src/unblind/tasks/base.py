@@ -68,16 +68,16 @@ class AnswerSpace:
     Attributes:
         choices: every possible answer, in a fixed order; None if there are too many to list.
         parse: the answer that a reply names, or None.
-        called: what the choices are, such as `the 52 letters A–Z and a–z`; "" if they speak for themselves.
-        reading: when a reply counts, as the report says it: `it is the answer and nothing else`.
         noun: what the choices are called, in the plural.
+        called: all of them, such as `the 52 letters A–Z and a–z`; "" where their number and the noun will do.
+        reading: when a reply counts, as the report says it: `it is the answer and nothing else`.
     """
 
     choices: tuple[str, ...] | None
     parse: Callable[[str], str | None]
+    noun: str = "answers"
     called: str = ""
     reading: str = "it is the answer and nothing else"
-    noun: str = "answers"
 
     def same(self, reply: str, answer: str) -> bool:
         """Whether a reply is this answer: to the character, or once it is parsed."""
@@ -185,7 +185,6 @@ class Wording:
     Attributes:
         success: what a model did, after its name, if it was right: `named the circled letter`.
         truth: the heading of the right answers, beside `answered`: `circled`.
-        held_out: how images that were held out differ from those in training.
         why_blind: why a base fails before it is trained on the question; "" if nobody knows.
         parts: what each of the task's parts is, by its name: `the circle`.
         covering: what covering the parts tells of a model.
@@ -194,7 +193,6 @@ class Wording:
 
     success: str = "gave the right answer"
     truth: str = "right"
-    held_out: str = "The images are held out: none of them occurs in training."
     why_blind: str = ""
     parts: Mapping[str, str] = field(default_factory=dict)
     covering: str = ""

@@ -155,18 +155,17 @@ class Canvas:
             boxes: one or more, each x0, y0, x1, y1.
             color: RGB.
         """
-        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
-        columns, rows = self._window(min(lefts), min(tops), max(rights), max(bottoms))
-        covered = np.zeros((len(rows), len(columns)), np.float32)
+        width = self.pixels.shape[1]
+        _, rows = self._window(0, min(box[1] for box in boxes), width, max(box[3] for box in boxes))
+        covered = np.zeros((len(rows), width), np.float32)
         for box in boxes:
             across, down = self._window(*box)
-            part = covered[
-                down.start - rows.start : down.stop - rows.start,
-                across.start - columns.start : across.stop - columns.start,
-            ]
+            part = covered[down.start - rows.start : down.stop - rows.start, across.start : across.stop]
             coverage = _filled(across, box[0], box[2]) * _filled(down, box[1], box[3])[:, None]
             np.maximum(part, coverage, out=part)
-        self._paint(columns.start, rows.start, covered, color)
+        touched = np.flatnonzero(covered > 0)
+        cover = covered.ravel()[touched]
+        _blend(self.pixels.reshape(-1, 3), touched + rows.start * width, cover, color)
 
     def text(self, x: float, baseline: float, text: str, font: Path, size: float, color: Color) -> None:
         """One line of text, not hinted, without kerning, to 1/64 px; `glyphs.measure_text` has its measures.
@@ -207,9 +206,17 @@ class Canvas:
             FontsError: the font lacks one of the characters.
         """
         mask = np.zeros(self.pixels.shape[:2], np.uint8)
-        for text, x, baseline in texts:
-            draw_letters(mask, font, size, text, pens_of(font, text) * size + x, baseline)
-        self._paint(0, 0, mask / np.float32(255), color)
+        lines: dict[float, list[Text]] = {}
+        for text in texts:
+            lines.setdefault(text[2], []).append(text)
+        for baseline, line in lines.items():
+            pens = np.concatenate([pens_of(font, text) * size + x for text, x, _ in line])
+            top = max(0, math.floor(baseline - 1.5 * size))
+            band = mask[top : max(top, math.ceil(baseline + size))]
+            draw_letters(band, font, size, "".join(text for text, _, _ in line), pens, baseline - top)
+        touched = np.flatnonzero(mask)
+        cover = mask.ravel()[touched] / np.float32(255)
+        _blend(self.pixels.reshape(-1, 3), touched, cover, color)
 
     # -- below the shapes ------------------------------------------------------------------------------------
 

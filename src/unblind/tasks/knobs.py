@@ -7,13 +7,10 @@ import math
 import numpy as np
 
 from unblind.errors import SceneError
+from unblind.options import flag
 
 Range = tuple[float, float]  # the ends
-
-
-def flag(name: str) -> str:
-    """How a knob is written on the command line: `--line-width`."""
-    return f"--{name.replace('_', '-')}"
+THINNEST = 0.5  # px: thinner lines can hardly be seen
 
 
 def check_image_size(size: int) -> None:

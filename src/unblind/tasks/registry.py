@@ -24,6 +24,7 @@ TASKS: dict[str, str] = {
     "line-intersections": "unblind.tasks.line_intersections.task",
     "nested-squares": "unblind.tasks.nested_squares.task",
     "grid": "unblind.tasks.grid.task",
+    "subway": "unblind.tasks.subway.task",
     "two-circles": "unblind.tasks.two_circles.task",
     "olympic-circles": "unblind.tasks.olympic.circles",
     "olympic-pentagons": "unblind.tasks.olympic.pentagons",

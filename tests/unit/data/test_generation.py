@@ -20,7 +20,8 @@ from unblind.data.dataset_options import GenerateOptions
 from unblind.data.generation import generate
 from unblind.data.reading import read
 from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, WordsError
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions
+from unblind.tasks.circled_letter.scene import SceneOptions
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import find_fonts, split_of_family
 from unblind.tasks.redraw import redraw
 from unblind.tasks.words import split_of
@@ -307,7 +308,7 @@ def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     options = GenerateOptions(train=0, validation=0, test=400, preset="notebook")
     generate(tmp_path, options, workers=2)
     rows = read(tmp_path)
-    scenes = [Scene.from_json(text) for text in rows["scene"]]
+    scenes = [TASK.from_json(text) for text in rows["scene"]]
     assert len(rows) == 400
     by_word: dict[tuple[str, str], set[tuple[int, float, float]]] = {}
     for scene in scenes:

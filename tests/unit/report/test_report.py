@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-import dots_task
+import counting_task
 from unblind.errors import DatasetError, OutputError
 from unblind.report import write_report
 from unblind.report.charts import POINTS
@@ -450,8 +450,8 @@ def test_published_answers_to_the_same_images_are_paired(tmp_path):
 @pytest.fixture
 def dots(monkeypatch):
     """A second task, known by its name."""
-    monkeypatch.setitem(registry.TASKS, dots_task.NAME, "dots_task")
-    yield dots_task.TASK
+    monkeypatch.setitem(registry.TASKS, counting_task.NAME, "counting_task")
+    yield counting_task.TASK
     registry.task_named.cache_clear()
 
 

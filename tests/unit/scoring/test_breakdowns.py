@@ -41,6 +41,8 @@ def test_few_numbers_are_groups_and_many_are_put_into_ranges() -> None:
     assert [str(bin_) for bin_ in many[:3]] == ["0–25", "25–100", "25–100"]
     assert str(many[4]) == str(many[6]) == "100 and more"
     assert many[7] is None
+    below = binned([-0.5, -0.02, 0.0, 0.01, 3.0], (-0.1, -0.01, 0.01))
+    assert list(map(str, below)) == ["below -0.1", "-0.1 to -0.01", "-0.01 to 0.01", *["0.01 and more"] * 2]
 
 
 def test_ranges_come_in_the_order_of_their_numbers() -> None:

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from letters import sample_scene
 from unblind.tasks.circled_letter.draw import letter_boxes
 from unblind.tasks.circled_letter.overlap import overlap
-from unblind.tasks.circled_letter.scene import sample_scene
 from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.circled_letter.traits import BASE_RATES, TRAITS, look_alike, neighbours
 

@@ -17,14 +17,13 @@ from unblind.errors import DemoError
 from unblind.tasks.base import Task
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
 from unblind.tasks.circled_letter.redraw import without_letter
-from unblind.tasks.circled_letter.scene import Scene, lay_out
+from unblind.tasks.circled_letter.scene import EM, Scene, lay_out
 from unblind.tasks.controls import Band, Box, Controls, Large, Part, Picture, Spot
 from unblind.tasks.fonts import Font, FontLibrary, split_of_family
 from unblind.tasks.glyphs import measure_word
 from unblind.tasks.words import LETTERS
 
 WORD, INDEX, FONT = "Acknowledgement", 3, "Source Serif Pro"  # the benchmark's word, in a held-out family
-EM = 96.0  # the unit of padding, as `lay_out` takes it, is 1/96 em
 LONGEST = 20  # letters; the benchmark's longest word
 SHOWN = 896  # px, of the picture on the page; the model gets its own size
 COLOURS = {
@@ -136,7 +135,7 @@ class WordControls(Controls):
     @cached_property
     def fonts(self) -> dict[str, Font]:
         """The plainest font of each family."""
-        return _one_a_family(self.resources.fonts)
+        return _one_a_family(self.resources)
 
     def below(self) -> list[Any]:
         """The word."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +11,12 @@ from PIL import ImageColor
 
 from unblind.errors import SceneError
 from unblind.flags import Drawing
-from unblind.options import refuse_unknown
+from unblind.options import flag, refuse_unknown
 from unblind.tasks.canvas import Color
 from unblind.tasks.colors import contrast, random_color
-from unblind.tasks.fonts import Font, FontLibrary
+from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import Word, measure_word
 from unblind.tasks.knobs import check_image_size, check_range
-from unblind.tasks.splits import SPLITS, Split
-from unblind.tasks.words import WordSource
 
 Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
@@ -29,7 +26,6 @@ EM = 96.0
 _POINTS_WIDE = 720.0
 _BASELINE = 0.35
 _MARGIN = 1.0  # px kept free at the border
-_TRIES = 64
 # What `mixed` is made of: the shares of the words that are drawn in each case.
 _MIXED: dict[Case, float] = {"as-is": 0.5, "title": 0.2, "upper": 0.15, "random": 0.15}
 
@@ -85,28 +81,6 @@ class Scene:
         """The circled letter."""
         return self.word[self.index]
 
-    def to_json(self) -> str:
-        """The scene as one line of JSON; floats are exact."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Scene:
-        """The inverse of `to_json`.
-
-        Raises:
-            SceneError: the text is no scene.
-        """
-        try:
-            fields: dict[str, Any] = json.loads(text)
-            for name in ("text_color", "background", "ellipse_color"):
-                red, green, blue = fields[name]
-                fields[name] = (int(red), int(green), int(blue))
-            return cls(
-                **fields | {"font": FontRef(**fields["font"]), "ellipse": Ellipse(**fields["ellipse"])}
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise SceneError(f"not a scene: {text[:60]!r} ({error})") from None
-
 
 def _parse_color(name: str, value: str) -> Color | None:
     if value == "random":
@@ -115,7 +89,7 @@ def _parse_color(name: str, value: str) -> Color | None:
         red, green, blue = ImageColor.getrgb(value)[:3]
     except ValueError:
         raise SceneError(
-            f"--{name.replace('_', '-')} {value}: not a colour; write a name (red), #rrggbb, or random"
+            f"{flag(name)} {value}: not a colour; write a name (red), #rrggbb, or random"
         ) from None
     return red, green, blue
 
@@ -162,35 +136,6 @@ class SceneOptions:
         refuse_unknown(self, SceneError)
         for name in ("text_color", "background", "ellipse_color"):
             _parse_color(name, getattr(self, name))
-
-
-def sample_scene(
-    seed: int,
-    split: Split,
-    index: int,
-    words: WordSource,
-    fonts: FontLibrary,
-    options: SceneOptions = SceneOptions(),
-) -> Scene:
-    """Sample number `index` of a split; it depends on the arguments only, never on other samples.
-
-    Choices that would leave the image, or put another letter's centre inside the ellipse, are drawn again.
-
-    Raises:
-        SceneError: no choice fits after many tries (say, too large a jitter).
-        WordsError, FontsError: the split has no word or no font.
-    """
-    rng = np.random.default_rng((seed, SPLITS.index(split), index))
-    choices = fonts.of_split(split)
-    for _ in range(_TRIES):
-        font = choices[int(rng.integers(len(choices)))]
-        scene = sample_with_font(rng, words.sample(rng, split), font, options)
-        if scene is not None:
-            return scene
-    raise SceneError(
-        f"no scene fits into {options.image_size} px after {_TRIES} tries;"
-        " use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
-    )
 
 
 def sample_with_font(rng: np.random.Generator, word: str, font: Font, options: SceneOptions) -> Scene | None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from unblind.errors import SceneError
 from unblind.tasks.base import AnswerSpace, Caption, Pixels, Prompt, Row, Task, braced
 from unblind.tasks.circled_letter.blindtest import COUNT, benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
@@ -133,8 +134,13 @@ class CircledLetter(Task[Scene]):
         return notebook_scenes(seed, split, rows, resources)
 
     def draw(self, scene: Scene, resources: FontLibrary, without: str | None = None) -> Pixels:
-        """The word with its ellipse; without it, the circled letter, or the `other`, half the word away."""
+        """The word with its ellipse; without it, the circled letter, or the `other`, half the word away.
+
+        Raises FontsError, and SceneError for a word that has no other letter.
+        """
         font = resources.get(scene.font.digest)
+        if without == "other" and len(scene.word) == 1:
+            raise SceneError(f"{scene.word!r} has no other letter that could be left out")
         if without in (None, "ellipse"):
             return draw(scene, font, circled=without is None)
         away = 0 if without == "letter" else len(scene.word) // 2

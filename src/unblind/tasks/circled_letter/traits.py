@@ -229,7 +229,6 @@ def caption(row: Row) -> Caption:
 WORDING = Wording(
     success="named the circled letter",
     truth="circled",
-    held_out="The images are held out: neither their words nor their fonts occur in training.",
     why_blind=(
         "The base has learnt to read printed words, but it was never asked about circles: shown a word with"
         " one letter ringed, it cannot tell which one is meant."

@@ -15,14 +15,22 @@ from unblind.tasks.canvas import BLACK, WHITE, Box, Canvas, Color, Text
 from unblind.tasks.colors import pale, unlike
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import measure_word
-from unblind.tasks.knobs import Range, check_image_size, check_range, check_share, even, likely, whole
+from unblind.tasks.knobs import (
+    THINNEST,
+    Range,
+    check_image_size,
+    check_range,
+    check_share,
+    even,
+    likely,
+    whole,
+)
 from unblind.tasks.splits import Split
 from unblind.tasks.words import WordSource
 
 Lines = tuple[float, ...]
 
 FEWEST, MOST = 2, 12  # rows, and columns
-POINTS = 720.0  # of the image's width
 _PAPER = 2.5  # px at 224 px between two lines, at least
 _WIDEST = 0.9  # of a cell: the widest word
 _BELOW = 0.35  # em from the middle of a word to its baseline
@@ -73,7 +81,7 @@ class Options:
         image_size: px; images are square.
         rows: how many there are (the benchmark: 3 to 10).
         columns: likewise.
-        line_width: in points on a figure 10 inches wide (the benchmark: 3.6 and 7.2).
+        line_width: in px on an image 2000 px wide (the benchmark: 10 and 20).
         uneven: the share of tables whose columns, and whose rows, differ in size.
         bleed: how often a table reaches from edge to edge of the image.
         lettered: the share of tables with words in them.
@@ -87,7 +95,7 @@ class Options:
     image_size: int = 224
     rows: Drawing[tuple[int, int]] = (FEWEST, MOST)
     columns: Drawing[tuple[int, int]] = (FEWEST, MOST)
-    line_width: Drawing[Range] = (1.5, 9.0)
+    line_width: Drawing[Range] = (4.0, 25.0)
     uneven: Drawing[float] = 0.35
     bleed: Drawing[float] = 0.15
     lettered: Drawing[float] = 0.5
@@ -102,7 +110,7 @@ class Options:
         check_image_size(self.image_size)
         check_range("rows", self.rows, FEWEST, MOST)
         check_range("columns", self.columns, FEWEST, MOST)
-        check_range("line_width", self.line_width, 0.5, 40)  # 12 rows fit in any image up to 47
+        check_range("line_width", self.line_width, 1, 100)  # 12 rows fit in any image up to 133
         for name in ("uneven", "bleed", "lettered", "colored"):
             check_share(name, getattr(self, name))
 
@@ -116,7 +124,7 @@ def sample(rng: np.random.Generator, options: Options, least: float) -> Scene:
         least: the share of the image's width and height that it fills, if not more.
     """
     rows, columns = whole(rng, *options.rows), whole(rng, *options.columns)
-    width = even(rng, *options.line_width) * options.image_size / POINTS
+    width = max(THINNEST, even(rng, *options.line_width) * options.image_size / BENCHMARK_DRAWN)
     while True:
         xs, ys = (_lines(rng, count, width, options, least) for count in (columns, rows))
         if is_off_benchmark(xs, ys, options.image_size):

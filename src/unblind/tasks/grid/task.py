@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from unblind.tasks.answers import chance
-from unblind.tasks.base import AnswerSpace, Mistake, Pixels, Prompt, Row, Task, Trait
+from unblind.tasks.base import AnswerSpace, Mistake, Pixels, Prompt, Row, Task, Trait, Wording
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.grid.benchmark import COUNT, benchmark_font, benchmark_scenes, known_fonts
 from unblind.tasks.grid.scene import (
@@ -20,7 +21,6 @@ from unblind.tasks.grid.scene import (
     BENCHMARK_SHAPES,
     FEWEST,
     MOST,
-    POINTS,
     Options,
     Scene,
     draw,
@@ -29,6 +29,7 @@ from unblind.tasks.grid.scene import (
     twin,
 )
 from unblind.tasks.knobs import likely, whole
+from unblind.tasks.replies import PAIR_RULES
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 from unblind.tasks.words import WordList, WordSource, load_words
 
@@ -131,7 +132,7 @@ class Grid(Task[Scene]):
     }
     meanings = {
         "kind": "`blank`, or `text` for tables with words",
-        "thickness": "line width, in 1/720 of the image",
+        "thickness": "line width, in 1/2000 of the image",
         "cell": "the least side of a cell, in % of the image",
         "resolution": "image width, px",
     }
@@ -148,7 +149,9 @@ class Grid(Task[Scene]):
         ),
         "cells": Trait("cells", lambda row: _number(row, 0) * _number(row, 1), (4, 10, 20, 40, 80, 145)),
         "thickness": Trait(
-            "line width, in 1/720 of the image", lambda row: row.get("thickness"), (0.0, 2.5, 5.0, 7.5, 10.0)
+            "line width, in 1/2000 of the image",
+            lambda row: row.get("thickness"),
+            (0.0, 7.0, 13.0, 20.0, 30.0),
         ),
         "cell": Trait(
             "the least side of a cell, in % of the image",
@@ -171,7 +174,10 @@ class Grid(Task[Scene]):
             "the columns right, the rows wrong", partial(_mistaken, rows=_ANY, columns=(0,))
         ),
     }
-    base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_SHAPES)))}
+    base_rates = {"chance": chance(answers, [f"{rows},{columns}" for rows, columns in BENCHMARK_SHAPES])}
+
+    rules = PAIR_RULES
+    wording = Wording(success="counted the rows and the columns", truth="drawn")
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
@@ -206,6 +212,19 @@ class Grid(Task[Scene]):
         """By a hash of where the table begins, so that a scene and its twins are in one split."""
         return split_by_hash(self.name, repr((scene.xs[0], scene.ys[0], scene.line_width)), 0.8, 0.9)
 
+    def hashes(self, resources: Resources) -> Mapping[str, str]:
+        """Of the words, and of the font files."""
+        fonts = "".join(font.digest for font in resources.fonts.fonts)
+        texts = {"words_sha256": repr(resources.words), "fonts_sha256": fonts}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+    def remarks(self, options: Options, resources: Resources, preset: str | None) -> Sequence[str]:
+        """How the benchmark's tables differ from the real ones."""
+        if preset != "blindtest":
+            return ()
+        family = resources.fonts.fonts[0].family
+        return (f"The benchmark's tables; those with words have common words of ours, in {family}.",)
+
     def truth(self, scene: Scene, which: str = "") -> str:
         """The number of rows, a comma, the number of columns."""
         return f"{scene.rows},{scene.columns}"
@@ -218,7 +237,7 @@ class Grid(Task[Scene]):
         """What was drawn."""
         return {
             "kind": "text" if scene.words else "blank",
-            "thickness": round(scene.line_width * POINTS / scene.image_size, 3),
+            "thickness": round(scene.line_width * BENCHMARK_DRAWN / scene.image_size, 3),
             "cell": round(100 * scene.smallest / scene.image_size, 3),
             "resolution": scene.image_size,
         }
@@ -231,7 +250,7 @@ class Grid(Task[Scene]):
         """What is in the cells, line width and resolution."""
         found = {name: metadata[name] for name in ("kind", "resolution") if name in metadata}
         if "line_width" in metadata:
-            found["thickness"] = metadata["line_width"] * POINTS / BENCHMARK_DRAWN
+            found["thickness"] = metadata["line_width"]
         return found
 
 

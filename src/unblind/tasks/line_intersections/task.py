@@ -22,6 +22,7 @@ from unblind.tasks.line_intersections.scene import (
     sample,
     twin,
 )
+from unblind.tasks.replies import COUNT_RULES
 from unblind.tasks.splits import Split
 
 PLOTS = 100  # of each count, in the benchmark
@@ -35,6 +36,7 @@ class LineIntersections(Task[Scene]):
     name = "line-intersections"
     title = "How often do two lines cross?"
     benchmark = ("Line Plot Intersections",)
+    benchmark_count = 18 * PLOTS  # three counts, three resolutions, two line widths
     prompts = {
         "touch": Prompt(
             "How many times do the blue and red lines touch each other? Answer with a number in curly"
@@ -74,6 +76,7 @@ class LineIntersections(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, "012")}
+    rules = COUNT_RULES
     too_tight = "use a larger --image-size, fewer --bends or thinner lines (--line-width)"
 
     def sample(

@@ -13,6 +13,7 @@ from unblind.tasks.answers import MISCOUNTS, chance, counts
 from unblind.tasks.base import Pixels, Prompt, Task, Trait, braced
 from unblind.tasks.olympic import scene as olympic
 from unblind.tasks.olympic.scene import COUNTS, POINTS, Draw, Layout, Options, Scene
+from unblind.tasks.replies import LOOSE_COUNT_RULES
 from unblind.tasks.splits import Split
 
 
@@ -42,6 +43,7 @@ class Olympic(Task[Scene]):
     layout: ClassVar[Layout]
     size: ClassVar[float]
 
+    benchmark_count = 240
     answers = counts(1, 20)
     options_class = Options
     scene_class = Scene
@@ -67,6 +69,7 @@ class Olympic(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, list(map(str, COUNTS)))}
+    rules = LOOSE_COUNT_RULES
     too_tight = (
         "use a larger --image-size, a larger --fill, thinner lines (--line-width) or a smaller --count"
     )

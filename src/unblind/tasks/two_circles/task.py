@@ -9,6 +9,7 @@ import numpy as np
 
 from unblind.tasks.answers import YES_NO, chance, parse_yes_no, yes_no
 from unblind.tasks.base import Mistake, Pixels, Prompt, Row, Task, Trait
+from unblind.tasks.replies import YES_NO_RULES
 from unblind.tasks.splits import Split
 from unblind.tasks.two_circles.scene import Options, Scene, benchmark_scenes, draw, sample, twin
 
@@ -25,6 +26,7 @@ class TwoCircles(Task[Scene]):
     name = "two-circles"
     title = "Do two circles touch, or overlap?"
     benchmark = ("Touching Circles",)
+    benchmark_count = 672
     prompts = {
         "touching": Prompt("Are the two circles touching each other? Answer with Yes/No.", truth="touching"),
         "overlapping": Prompt("Are the two circles overlapping? Answer with Yes/No.", truth="overlapping"),
@@ -41,6 +43,11 @@ class TwoCircles(Task[Scene]):
             "gap in diameters of the smaller circle; below 0 they overlap",
             lambda row: row.get("gap"),
             (-0.1, -0.03, -1e-6, 1e-6, 0.03, 0.1, 0.3),
+            {
+                "-0.03 to -1e-06": "-0.03 to below 0",
+                "-1e-06 to 1e-06": "0: one point",
+                "1e-06–0.03": "up to 0.03",
+            },
         ),
         "diameter": Trait(
             "the larger circle's diameter, as a share of the image",
@@ -62,6 +69,7 @@ class TwoCircles(Task[Scene]):
         ),
     }
     base_rates = {"chance": chance(answers)}
+    rules = YES_NO_RULES
     too_tight = "use a larger --image-size, a smaller --radius or a smaller --gap"
 
     def sample(
