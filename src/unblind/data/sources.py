@@ -179,21 +179,17 @@ def _load_from_hub(source: str, split: str) -> pa.Table:
 def _ask_hub(source: str, question: Callable[[], Any]) -> Any:
     from datasets.exceptions import DatasetNotFoundError
 
+    from unblind.runtime.hub_errors import message_of, not_found, reading_advice
+
     try:
         return question()
-    except DatasetNotFoundError:
+    except Exception as error:  # also what a strange repository leads the loaders to
+        advice = reading_advice(error, source, "dataset")
+        if advice is None and isinstance(error, DatasetNotFoundError):
+            advice = not_found(source, "dataset")
         raise DatasetError(
-            f"{source}: neither a file or folder here, nor a dataset that you may read on the Hugging Face"
-            " Hub; check the name, and for a gated or private one run `hf auth login`"
-        ) from None
-    except ConnectionError:
-        raise DatasetError(
-            f"{source}: no such file or folder here, and the Hugging Face Hub cannot be reached;"
-            " check the path, or the network"
-        ) from None
-    except Exception as error:  # what a strange repository leads the loaders to
-        reason = str(error).partition("\n")[0]
-        raise DatasetError(f"{source}: cannot be loaded from the Hugging Face Hub ({reason})") from error
+            advice or f"{source}: cannot be loaded from the hub ({message_of(error)})"
+        ) from error
 
 
 def _with_images(table: pa.Table, roots: Sequence[Path], source: str) -> pa.Table:
