@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import quote
 
 from unblind.flags import Machine
 
@@ -43,4 +44,5 @@ def export(
         f"{out}: in {merged['dtype']}; answers {merged['same']} of {merged['samples']} drawn samples as the"
         f" adapter on its {trained} base does (probabilities {merged['distance']:.2%} apart on average)."
     )
-    print(f"Next: unblind evaluate --model {out} --data DATA --out DIR, or unblind push {out} USER/NAME")
+    made = quote(str(out))
+    print(f"Next: unblind evaluate --model {made} --data DATA --out DIR, or unblind push {made} USER/NAME")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import join
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -38,5 +39,5 @@ def generate(
         print(f"The benchmark's words in {fonts}{note}.")
     left_out = len(generation.fonts_of(options).skipped)
     if left_out and options.fonts != ("bundled",):
-        print(f"{left_out} font files were left out: unblind fonts {' '.join(options.fonts)} --left-out")
+        print(f"{left_out} font files were left out: unblind fonts {join(options.fonts)} --left-out")
     print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")
