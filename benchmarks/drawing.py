@@ -26,8 +26,11 @@ from matplotlib.font_manager import FontProperties
 from PIL import Image
 
 from unblind.data.images import encode_png
+from unblind.tasks.base import sample_scene
 from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_scene
+from unblind.tasks.circled_letter.options import Options, Resources
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.glyphs import measure_word
 from unblind.tasks.words import load_words
@@ -93,8 +96,8 @@ def main() -> None:
         measure_word(font.path, "warm")
 
     def scenes(size: int) -> list[Scene]:
-        options = SceneOptions(image_size=size)
-        return [sample_scene(0, "train", i, words, fonts, options) for i in range(count)]
+        options, resources = Options(scene=SceneOptions(image_size=size)), Resources(fonts.fonts, words=words)
+        return [sample_scene(TASK, 0, "train", i, options, resources) for i in range(count)]
 
     def array(scene: Scene) -> np.ndarray:
         return draw(scene, by_digest[scene.font.digest])

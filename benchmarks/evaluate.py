@@ -24,10 +24,11 @@ import torch
 from PIL import Image
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
-from unblind.evaluation.run import batches, evaluate
+from unblind.evaluation.run import evaluate
 from unblind.models.collate import Collator, prepared
 from unblind.models.embedded import TINY
 from unblind.models.loading import Loaded, load
@@ -90,8 +91,8 @@ def main() -> None:
         data = Path(folder) / "circles"
         generate(data, GenerateOptions(train=0, validation=0, test=count), workers=1)
         rows = prepared(read(str(data), "test"))
-        collate = Collator(loaded.processor, answers=False)
-        ready = [batch for _, batch in batches(rows, collate, range(0, len(rows), BATCH), BATCH)]
+        collate = Collator(loaded.family, loaded.processor, answers=False)
+        ready = [collate(rows.select(range(i, min(i + BATCH, count)))) for i in range(0, count, BATCH)]
         first = rows.select(range(min(count, SINGLES)))
         singles = [(decode_image(row["image"], "a row"), row["prompt"]) for row in first]
 

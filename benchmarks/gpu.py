@@ -23,7 +23,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.reading import read
 from unblind.evaluation.run import evaluate
 from unblind.models.loading import choose_device, choose_dtype, load

@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, 
 
 from float32_products import products
 from train_step import build
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.recipe import load_recipe
 
 LAYERS = 26
@@ -43,7 +43,7 @@ def main() -> None:
     loaded = build(1, asked.tower)
     recipe = load_recipe("seed-notebook")
     scopes = {"language": "lora", "projector": "frozen", "vision": "lora"}
-    model = adapt(loaded.model, scopes, rank=recipe["rank"], target_modules=recipe["target_modules"])
+    model = add_adapter(loaded.model, scopes, rank=recipe["rank"], target_modules=recipe["target_modules"])
     rows = [measure(name, times, run, model) for name, times, run in parts(model.get_base_model())]
     print("| part | forward | forward and backward | kept for backward | measured, CPU |")
     print("| --- | ---: | ---: | ---: | ---: |")

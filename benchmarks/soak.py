@@ -19,7 +19,8 @@ import threading
 import time
 from pathlib import Path
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.recipe import TrainOptions
 from unblind.training.run import train
 

@@ -21,9 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.reading import read
-from unblind.data.stream import Stream, stream_maker
+from unblind.data.stream import Stream, stream_mixture
 from unblind.models.collate import Collator
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions, load_recipe
@@ -63,7 +64,7 @@ def _train(data: str, steps: int, workers: int, out: Path) -> tuple[float, float
     """Samples/s, and the share of the time that was spent waiting for batches, of the timed steps."""
     told = {"data": data, "out": out, "max_steps": steps + WARM, "eval_every": 0, "log_every": 1}
     options = TrainOptions(**load_recipe("tiny") | told | {"workers": workers})
-    stream = Stream(stream_maker(data), 32 * (steps + WARM)) if data == "stream:" else None
+    stream = Stream(stream_mixture(data), 32 * (steps + WARM)) if data == "stream:" else None
     with _waiting() as waits:
         fit(load("tiny", dtype="float32"), stream or read(data, "train"), None, options)
     rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
@@ -93,7 +94,8 @@ def _waiting() -> Iterator[list[float]]:
 
 def _draw_alone() -> float:
     """Samples/s that one process draws and makes tensors of."""
-    samples, collate = Stream(stream_maker("stream:"), 10**9), Collator(load("tiny").processor)
+    samples, loaded = Stream(stream_mixture("stream:"), 10**9), load("tiny")
+    collate = Collator(loaded.family, loaded.processor)
     collate([samples[i] for i in range(64)])  # fonts and words are read once
     began = time.process_time()
     for start in range(64, 576, 8):

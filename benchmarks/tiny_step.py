@@ -23,7 +23,8 @@ import datasets
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from unblind.data.generation import GenerateOptions, generate
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.images import decode_image
 from unblind.data.reading import read
 from unblind.models.embedded import TINY
@@ -133,20 +134,21 @@ def _floor(data: Path) -> tuple[float, float, float]:
 
     Returns the operations with whole images, those of our batches, and the rate.
     """
-    from unblind.models.adapters import adapt
+    from unblind.models.adapters import add_adapter, base_of
     from unblind.models.blank_patches import dropping_patches
     from unblind.models.collate import Collator, prepared
 
     loaded = load("tiny", dtype="float32")
     scopes = {part: RECIPE[part] for part in ("language", "projector", "vision")}
-    model = adapt(loaded.model, scopes, rank=RECIPE["rank"], alpha=RECIPE["alpha"])
+    model = add_adapter(loaded.model, scopes, rank=RECIPE["rank"], alpha=RECIPE["alpha"])
     rows = prepared(read(str(data), "train"))
 
     def operations(drop_blank: bool) -> float:
         """A sample's, over batches enough for all heights of text."""
-        collator, size = Collator(loaded.processor, drop_blank=drop_blank), RECIPE["batch_size"]
+        collator = Collator(loaded.family, loaded.processor, drop_blank=drop_blank)
+        size = RECIPE["batch_size"]
         count = 16 * size if drop_blank else size
-        with FlopCounterMode(display=False) as counter, dropping_patches(model):
+        with FlopCounterMode(display=False) as counter, dropping_patches(base_of(model), loaded.family):
             for first in range(0, count, size):
                 model(**collator([rows[i] for i in range(first, first + size)])).loss.backward()
         return float(counter.get_total_flops() / count)

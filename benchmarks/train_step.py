@@ -37,7 +37,7 @@ from transformers import PaliGemmaForConditionalGeneration
 from transformers.initialization import no_init_weights
 
 from float32_products import products
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.collate import Collator, prepared
 from unblind.models.loading import Loaded, load
 from unblind.models.paligemma_shapes import make_config
@@ -135,7 +135,9 @@ def measure(
     scopes = {"language": "lora", "projector": "frozen", "vision": "lora" if tower else "frozen"}
     names = recipe["target_modules"] if tower else ()
     before = resident("VmRSS")
-    model = adapt(loaded.model, scopes, rank=recipe["rank"], alpha=recipe["alpha"], target_modules=names)
+    model = add_adapter(
+        loaded.model, scopes, rank=recipe["rank"], alpha=recipe["alpha"], target_modules=names
+    )
     base = model.get_base_model()
     if checkpointing:
         base.activation_checkpointing_enable({"use_reentrant": False})
@@ -145,10 +147,10 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         with products():
             features = None if through else cached_features(loaded, [rows], Path(folder))
-        collate = Collator(loaded.processor, features=features)
+        collate = Collator(loaded.family, loaded.processor, features=features)
         Path("/proc/self/clear_refs").write_text("5")  # the peak is counted anew
         times = []
-        with without_tower(model, features), products():
+        with without_tower(base, loaded.family) if features else nullcontext(), products():
             for _ in range(asked.warm + asked.steps):
                 began = time.perf_counter(), time.process_time()
                 with nullcontext() if full or tower else disable_input_dtype_casting(model):

@@ -10,23 +10,23 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.scene import SceneOptions, sample_scene
-from unblind.tasks.fonts import find_fonts
-from unblind.tasks.words import load_words
+from unblind.tasks.base import sample_scene
+from unblind.tasks.circled_letter.options import Options
+from unblind.tasks.circled_letter.scene import SceneOptions
+from unblind.tasks.circled_letter.task import TASK
 
 COLUMNS, ROWS, SIZE, GAP = 4, 3, 448, 12
 
 
 def main() -> None:
     """Crop each sample to its middle and set them in a grid."""
-    fonts, words = find_fonts(), load_words()
-    options = SceneOptions(image_size=SIZE, padding=(15, 60))
+    options = Options(scene=SceneOptions(image_size=SIZE, padding=(15, 60)))
+    resources = TASK.resources(options)
     strip = SIZE * 2 // 5
     sheet = Image.new("RGB", (COLUMNS * (SIZE + GAP) - GAP, ROWS * (strip + GAP) - GAP), "#d0d7de")
     for i in range(COLUMNS * ROWS):
-        scene = sample_scene(1, "test", i, words, fonts, options)
-        image = draw(scene, fonts.get(scene.font.digest))
+        scene = sample_scene(TASK, 1, "test", i, options, resources)
+        image = TASK.draw(scene, resources)
         middle = Image.fromarray(np.ascontiguousarray(image[(SIZE - strip) // 2 : (SIZE + strip) // 2]))
         sheet.paste(middle, (i % COLUMNS * (SIZE + GAP), i // COLUMNS * (strip + GAP)))
     sheet.resize((sheet.width // 2, sheet.height // 2), Image.Resampling.LANCZOS).save(

@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import datasets
 import numpy as np
@@ -15,7 +16,9 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+from unblind.models.collate import Collator
 from unblind.models.loading import Loaded
+from unblind.models.paligemma import FAMILY
 from unblind.tiny.build import VOCABULARY, new_processor
 
 SIZE, PATCH, WIDTH = 28, 14, 32
@@ -66,6 +69,10 @@ def model(width: int = WIDTH, layers: int = 2, seed: int = 0) -> PaliGemmaForCon
         made = PaliGemmaForConditionalGeneration(config).eval()
         made.model.language_model.embed_tokens.weight.data.normal_()  # tied to the head: gives logits range
         return made
+
+
+def collator(**options: Any) -> Collator:
+    return Collator(FAMILY, processor(), **options)
 
 
 def loaded(seed: int = 0) -> Loaded:

@@ -10,14 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from unblind.data.generation import GenerateOptions, generate
-    from unblind.data.reading import read, redraw
+    from unblind.data.dataset_options import GenerateOptions
+    from unblind.data.generation import generate
+    from unblind.data.reading import read
     from unblind.errors import UnblindError
     from unblind.evaluation.run import evaluate
     from unblind.models.loading import load
-    from unblind.recipe import TrainOptions
+    from unblind.recipe import TrainOptions, load_recipe
     from unblind.report import write_report
     from unblind.scoring.metrics import score
+    from unblind.tasks.redraw import redraw
     from unblind.training.run import train
 
 __all__ = [
@@ -27,6 +29,7 @@ __all__ = [
     "evaluate",
     "generate",
     "load",
+    "load_recipe",
     "read",
     "redraw",
     "score",
@@ -35,13 +38,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "GenerateOptions": "data.generation",
+    "GenerateOptions": "data.dataset_options",
     "TrainOptions": "recipe",
     "UnblindError": "errors",
     "generate": "data.generation",
     "read": "data.reading",
-    "redraw": "data.reading",
+    "redraw": "tasks.redraw",
     "load": "models.loading",
+    "load_recipe": "recipe",
     "write_report": "report",
     "evaluate": "evaluation.run",
     "score": "scoring.metrics",

@@ -5,6 +5,7 @@ UnblindError
 ├── FontsError      a font that is missing or cannot draw the letters
 ├── SceneError      a scene that cannot be laid out
 ├── DatasetError    a dataset that is missing, corrupt or lacks columns
+│   └── NoDatasetError  a folder that holds no data at all
 ├── ModelError      a model or adapter that cannot be loaded or does not fit
 ├── RecipeError     a recipe or an option that makes no sense
 ├── HubError        an upload that the hub refuses or that cannot reach it
@@ -31,6 +32,10 @@ class SceneError(UnblindError):
 
 class DatasetError(UnblindError):
     """A dataset that is missing, corrupt or lacks columns."""
+
+
+class NoDatasetError(DatasetError):
+    """A folder that holds no data at all."""
 
 
 class ModelError(UnblindError):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import reprlib
-import types
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal
 
 import yaml
 
 from unblind.errors import RecipeError
 from unblind.flags import Adapter, Machine, Memory, Optimizer, Watching
+from unblind.options import checked
 
+Part = Literal["language", "projector", "vision"]
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
 _MAX_CHARACTERS = 100_000  # what comes after is no recipe
@@ -145,6 +144,11 @@ class TrainOptions:
                 f"cache_features needs vision to be frozen, and it is {self.vision}; change either"
             )
 
+    @property
+    def scopes(self) -> dict[Part, Scope]:
+        """What is trained of each part of the model."""
+        return {"language": self.language, "projector": self.projector, "vision": self.vision}
+
 
 @dataclass(frozen=True)
 class PretrainOptions:
@@ -233,8 +237,7 @@ def load_recipe(
         RecipeError: no such file, no mapping, an unknown key (the nearest right one is named), a wrong type.
     """
     path = _find(recipe)
-    hints = get_type_hints(kind)
-    return {key: _checked(path, key, value, hints) for key, value in read_mapping(path).items()}
+    return checked(kind, read_mapping(path), path)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
@@ -243,7 +246,7 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: no such file; name a recipe, lines of `key: value`")
     try:
         with path.open(encoding="utf-8") as file:
-            found = yaml.safe_load(file.read(_MAX_CHARACTERS))
+            mapping = yaml.safe_load(file.read(_MAX_CHARACTERS))
     except RecursionError:
         raise RecipeError(f"{path} is nested too deeply; a recipe is lines of `key: value`") from None
     except (OSError, ValueError) as error:
@@ -252,12 +255,12 @@ def read_mapping(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path} cannot be read ({reason}); name a recipe file (--recipe)") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
+        line = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or "not YAML"
-        raise RecipeError(f"{path}{where}: {problem}; a recipe is lines of `key: value`") from error
-    if not isinstance(found, dict):
+        raise RecipeError(f"{path}{line}: {problem}; a recipe is lines of `key: value`") from error
+    if not isinstance(mapping, dict):
         raise RecipeError(f"{path} is no recipe; it must be lines of `key: value`")
-    return found
+    return mapping
 
 
 def _find(recipe: str | Path) -> Path:
@@ -270,52 +273,3 @@ def _find(recipe: str | Path) -> Path:
     raise RecipeError(
         f"--recipe {recipe}: no such file, nor one that comes along: {', '.join(sorted(bundled))}"
     )
-
-
-def _checked(path: Path, key: object, value: Any, hints: dict[str, Any]) -> Any:
-    if key not in hints:
-        near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.4)
-        hint = f"did you mean `{near[0]}`?" if near else f"known keys: {', '.join(hints)}"
-        raise RecipeError(f"{path}: unknown key `{key}`; {hint}")
-    try:
-        return _fitted(value, hints[str(key)])
-    except (ValueError, OverflowError):
-        wanted = _describe(hints[str(key)])
-        raise RecipeError(
-            f"{path}: `{key}` must be {wanted}, not {reprlib.repr(value)}; correct the recipe"
-        ) from None
-
-
-def _fitted(value: Any, hint: Any) -> Any:
-    """`value` as the type `hint`, or ValueError. Nothing is guessed but what YAML itself leaves open."""
-    if get_origin(hint) in (Union, types.UnionType):
-        if value is None and type(None) in get_args(hint):
-            return None
-        (hint,) = (kind for kind in get_args(hint) if kind is not type(None))
-    if get_origin(hint) is Literal:
-        accepted = value in get_args(hint)
-    elif get_origin(hint) is tuple:
-        value = tuple([value] if isinstance(value, str) else value if isinstance(value, list) else [None])
-        accepted = all(isinstance(item, str) for item in value)
-    elif hint is float:  # YAML 1.1 takes 1e-3 (without a dot) for a text
-        value = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
-        accepted = value is not None
-    elif hint is Path:
-        accepted = isinstance(value, str)
-        value = Path(value) if accepted else value
-    else:
-        accepted = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
-    if not accepted:
-        raise ValueError(value)
-    return value
-
-
-def _describe(hint: Any) -> str:
-    if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(_describe(kind) for kind in get_args(hint))
-    if get_origin(hint) is Literal:
-        return " or ".join(get_args(hint))
-    if get_origin(hint) is tuple:
-        return "a list of texts"
-    names = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-    return names.get(hint, "a path" if hint is Path else "null")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import io
+import json
 import os
 import re
 import signal
@@ -12,15 +14,19 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from unblind.models.adapters import adapt
+import dot_task
+from unblind.models.adapters import add_adapter
 from unblind.models.loading import load
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install -e '.[demo]'")
@@ -35,7 +41,9 @@ Keep = Callable[[Page, str], None]
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random LoRA weights, strong enough to change the answers: what is right does not matter here."""
     folder = tmp_path_factory.mktemp("adapter")
-    model = adapt(load("tiny").model, {"language": "lora", "projector": "frozen", "vision": "frozen"}, rank=4)
+    model = add_adapter(
+        load("tiny").model, {"language": "lora", "projector": "frozen", "vision": "frozen"}, rank=4
+    )
     torch.manual_seed(0)
     for name, weight in model.named_parameters():
         if "lora_B" in name:
@@ -115,7 +123,7 @@ def both_answered(page: Page) -> None:
     expect(page.locator(".answer")).to_have_count(2)
     for name in ("blind", "cured"):
         card = page.locator(f".answer.{name}")
-        expect(card.locator(".letter")).to_have_text(_letter)
+        expect(card.locator(".reply")).to_have_text(_letter)
         expect(card.locator(".likeliest li")).to_have_count(5)
         expect(card.locator(".free")).to_contain_text("says freely")
 
@@ -188,7 +196,7 @@ def test_what_cannot_be_drawn_is_said(url: str, open_page: Open, typed: str, sai
     both_answered(page)
     page.get_by_label("Word").fill(typed)
     expect(page.get_by_role("alert")).to_contain_text(said)
-    expect(page.locator(".answer.cured .letter")).to_have_text("–")
+    expect(page.locator(".answer.cured .reply")).to_have_text("–")
     page.get_by_label("Word").fill("good")
     expect(page.get_by_role("alert")).to_have_count(0)
     both_answered(page)
@@ -255,7 +263,7 @@ def test_bad_files_are_named(
     if answered:
         both_answered(page)
     else:
-        expect(page.locator(".answer.cured .letter")).to_have_text("–")
+        expect(page.locator(".answer.cured .reply")).to_have_text("–")
 
 
 def test_too_large_and_other_files_are_refused(url: str, open_page: Open) -> None:
@@ -293,3 +301,184 @@ def test_without_an_adapter_it_says_how_to_get_one(tmp_path: Path, open_page: Op
             "unblind demo --adapter unblind-quickstart/train"
         )
         keep(page, "demo-blind")
+
+
+def call(url: str, path: str, body: object = None) -> urllib.request.Request:
+    data = None if body is None else json.dumps(body).encode()
+    return urllib.request.Request(f"{url}/gradio_api/{path}", data, {"Content-Type": "application/json"})
+
+
+@dataclass(frozen=True)
+class User:
+    """A page without a browser: it sends and reads what Gradio's own script does."""
+
+    url: str
+    number: int
+    events: dict[str, int]  # the numbers of the page's events, by what they need
+
+    def ask(self, event: str, data: list[object], clicked: dict[str, int] | None = None) -> list[str]:
+        """What the page would show, without how long it took."""
+        page = f"user{self.number}{event}{uuid.uuid4().hex[:6]}"
+        body = {"data": data, "fn_index": self.events[event], "session_hash": page, "event_data": clicked}
+        with urllib.request.urlopen(call(self.url, "queue/join", body), timeout=300):
+            pass
+        with urllib.request.urlopen(call(self.url, f"queue/data?session_hash={page}"), timeout=300) as lines:
+            for line in lines:
+                message = json.loads(line.removeprefix(b"data:")) if line.startswith(b"data:") else {}
+                if message.get("msg") == "process_completed":
+                    assert message["success"], message
+                    shown = map(str, message["output"]["data"])
+                    return [re.sub(r'class="seconds">[^<]*', "", html) for html in shown]
+        raise AssertionError("the server hung up")
+
+    @property
+    def word(self) -> str:
+        return "abcdefghijklmnopqrst"[self.number :] + "Z" * self.number
+
+    @property
+    def spot(self) -> int:
+        return 7 * self.number % 20
+
+    def draw(self) -> list[str]:
+        wishes = [self.word, "Lato", 40 + self.number, 5, "red"]
+        return self.ask("canvas", wishes, {"spot": self.spot})
+
+    def upload(self) -> list[str]:
+        image = photo().rotate(self.number)
+        image.putpixel((0, 0), (self.number, 0, 0))
+        name = f"name={self.number}.png".encode()
+        head = b"--x\r\nContent-Disposition: form-data; name=files; file" + name
+        request = urllib.request.Request(
+            f"{self.url}/gradio_api/upload",
+            head + b"\r\nContent-Type: image/png\r\n\r\n" + png(image) + b"\r\n--x--\r\n",
+            {"Content-Type": "multipart/form-data; boundary=x"},
+        )
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            (path,) = json.load(answer)
+        file = {"path": path, "meta": {"_type": "gradio.FileData"}}
+        return self.ask("file", [file, "Which letter is being circled?"])
+
+
+def events_of(url: str) -> dict[str, int]:
+    """The page's events: a click on the canvas, and a new file."""
+    with urllib.request.urlopen(f"{url}/config") as answer:
+        config = json.load(answer)
+    kinds = {one["id"]: one["type"] for one in config["components"]}
+    found = {}
+    for event in config["dependencies"]:
+        for target, name in event["targets"]:
+            if (kinds.get(target), name) == ("html", "click"):
+                found["canvas"] = event["id"]
+            elif (kinds.get(target), name) == ("image", "change"):
+                found["file"] = event["id"]
+    return found
+
+
+def test_twenty_at_once_get_their_own_answers(url: str) -> None:
+    """What each is told among the others is what it is told alone."""
+    users = [User(url, number, events_of(url)) for number in range(20)]
+    with ThreadPoolExecutor(40) as pool:
+        drawn = [pool.submit(user.draw) for user in users]
+        read = [pool.submit(user.upload) for user in users]
+        together = [(one.result(), other.result()) for one, other in zip(drawn, read, strict=True)]
+    for user, (shown, uploaded) in zip(users, together, strict=True):
+        letter = user.word[user.spot]
+        assert f"{user.word}, its letter {user.spot + 1}, {letter}, circled" in shown[0]
+        assert all(verdict == letter for verdict in re.findall(r"it is <b>(.)</b>", shown[3]))
+        assert shown == user.draw()
+        assert uploaded == user.upload()
+    assert len({shown[3] for shown, _ in together}) == len({read[1] for _, read in together}) == len(users)
+
+
+def truth_of(page: Page) -> str:
+    """The right answer, by what the cured model's card says."""
+    verdict = page.locator(".answer.cured .verdict").inner_text()
+    told = page.locator(".answer.cured .reply").inner_text()
+    return told if verdict.startswith("✓") else verdict.removeprefix("✗ it is ")
+
+
+def test_a_task_without_a_page_of_its_own(adapter: Path, tmp_path: Path, open_page: Open, keep: Keep) -> None:
+    """Another package's task: pictures by number, its questions, the right answer, its parts hidden."""
+    folders = (dot_task.register(tmp_path / "site"), Path(dot_task.__file__).parent)
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PYTHONPATH", "")])
+    line = ("--task", "dot-side", "--adapter", adapter)
+    with serving(tmp_path / "log.txt", *line, PYTHONPATH=path) as address:
+        page = open_page(address)
+        expect(page.get_by_role("heading", name="In which half is the dot?")).to_be_visible()
+        expect(page.locator(".answer.cured .reply")).to_have_text(re.compile("^(Left|Right)$"))
+        expect(page.locator(".answer.cured .likeliest li")).to_have_count(2)
+        expect(page.locator(".look figcaption").last).to_contain_text("Without the dot:")
+        expect(page.locator(".look.cured rect")).to_have_count(2)
+        assert not re.search("letter|word|ring", page.locator("body").inner_text())
+        picture, truth = page.locator(".canvas img"), truth_of(page)
+
+        page.get_by_label("Question").first.click()
+        page.get_by_role("option", name="Which half is empty?").click()
+        expect(picture).to_have_attribute("alt", re.compile("Which half is empty"))
+        assert {truth, truth_of(page)} == {"Left", "Right"}
+
+        before = picture.get_attribute("src") or ""
+        page.get_by_role("button", name="Another").click()
+        expect(picture).not_to_have_attribute("src", before)
+        number = page.get_by_label("Picture number")
+        number.fill("-3")
+        number.blur()
+        expect(page.get_by_role("alert")).to_contain_text("Type the number of a picture")
+        number.fill("0")
+        number.blur()
+        expect(picture).to_have_attribute("src", before)
+        keep(page, "demo-plain")
+
+        upload(page, "photo.png", png(photo()))
+        expect(page.locator(".verdict")).to_have_count(0)
+        question = page.locator("#own").get_by_label("Question")
+        question.fill("Where is the radius {radius}?")
+        question.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("needs the picture's radius")
+
+
+class Proxy(http.server.BaseHTTPRequestHandler):
+    """A proxy that shows a page under /lab/demo and leaves the prefix out of what it asks for."""
+
+    target = ""
+    prefix = "/lab/demo"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        if not self.path.startswith(f"{self.prefix}/"):
+            self.send_error(404)
+            return
+        size = int(self.headers.get("Content-Length") or 0)
+        headers = {name: self.headers[name] for name in ("Host", "Content-Type") if name in self.headers}
+        request = urllib.request.Request(
+            self.target + self.path.removeprefix(self.prefix),
+            self.rfile.read(size) if size else None,
+            headers,
+            method=self.command,
+        )
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            self.send_response(answer.status)
+            self.send_header("Content-Type", answer.headers["Content-Type"])
+            self.end_headers()
+            while part := answer.read1(65_536):
+                self.wfile.write(part)
+                self.wfile.flush()
+
+    do_POST = do_GET  # noqa: N815
+
+
+def test_behind_a_proxy_under_a_path(adapter: Path, tmp_path: Path, open_page: Open) -> None:
+    with serving(tmp_path / "log.txt", "--adapter", adapter, "--root-path", "/lab/demo") as address:
+        handler = type("Handler", (Proxy,), {"target": address})
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            page = open_page(f"http://127.0.0.1:{server.server_port}/lab/demo/")
+            both_answered(page)
+            page.get_by_role("button", name="Circle letter 2, c").click()
+            expect(page.locator(".canvas img")).to_have_attribute("alt", re.compile("its letter 2, c"))
+            upload(page, "photo.png", png(photo()))
+            expect(page.locator(".verdict")).to_have_count(0)
+            both_answered(page)
+            server.shutdown()

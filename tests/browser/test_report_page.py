@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
-from unit.test_report import make_quickstart
 
+import counting_task
 from browser.conftest import Open
 from unblind.report import write_report
+from unblind.tasks import registry
+from unit.report.test_report import make_quickstart, make_quickstart_of_two_tasks
 
 Keep = Callable[[Page, str], None]
 
@@ -26,6 +28,17 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two")
     runs = [make_quickstart(folder / name, words=[name, "letter"]) for name in ("first", "second")]
     return write_report(folder / "report.html", runs)
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a run on several tasks."""
+    folder = tmp_path_factory.mktemp("tasks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry.TASKS, counting_task.NAME, "counting_task")
+        made = write_report(folder / "report.html", [make_quickstart_of_two_tasks(folder / "demo")])
+    registry.task_named.cache_clear()
+    return made
 
 
 def fits(page: Page, width: int) -> bool:
@@ -109,5 +122,26 @@ def test_two_runs_side_by_side(two: Path, open_page: Open, keep: Keep) -> None:
     assert left["y"] == right["y"] and left["x"] + left["width"] < right["x"]
     assert fits(page, 1600)
     keep(page, "report-two")
+    page.set_viewport_size({"width": 360, "height": 780})
+    assert fits(page, 360)
+
+
+def test_several_tasks_open_with_one_picture_and_lead_to_their_parts(
+    tasks: Path, open_page: Open, keep: Keep
+) -> None:
+    page = open_page(tasks.as_uri())
+    for first in ("h1", ".lead svg"):
+        box = page.locator(first).first.bounding_box()
+        assert box is not None and box["y"] + box["height"] < 900  # without scrolling
+    picture = page.locator(".lead svg").first.text_content() or ""
+    assert all(name in picture for name in ("circled-letter", counting_task.NAME, "mean"))
+    expect(page.locator(f"#{counting_task.NAME}")).not_to_be_in_viewport()
+    page.get_by_role("link", name=counting_task.TASK.title).click()
+    expect(page.locator(f"#{counting_task.NAME} h2")).to_be_in_viewport()
+    page.locator(f"#{counting_task.NAME} ~ section button").first.click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert fits(page, 1280)
+    keep(page, "report-tasks")
     page.set_viewport_size({"width": 360, "height": 780})
     assert fits(page, 360)

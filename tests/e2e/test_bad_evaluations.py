@@ -33,9 +33,12 @@ def write(path: Path, rows: list[dict[str, Any]], **changed: object) -> Path:
 @pytest.mark.parametrize(
     ("changed", "says"),
     [
-        ({"answer": "7"}, ["row test-0000002", "'7' is no letter A-Z, a-z", "mend or remove"]),
-        ({"answer": "é"}, ["row test-0000002", "'é' is no letter"]),
-        ({"answer": "AB"}, ["row test-0000002", "'AB' is no letter"]),
+        (
+            {"answer": "7"},
+            ["row test-0000002", "'7' is none of the 52 letters of circled-letter", "mend or"],
+        ),
+        ({"answer": "é"}, ["row test-0000002", "'é' is none of the 52 letters"]),
+        ({"answer": "AB"}, ["row test-0000002", "'AB' is none of the 52 letters"]),
         ({"answer": ""}, ["row test-0000002", "no answer"]),
         ({"answer": None}, ["row test-0000002", "no answer"]),
         ({"id": "test-0000001"}, ["'test-0000001' more than once", "own id"]),
@@ -56,6 +59,38 @@ def test_numbers_of_nothing(unblind: Run, dataset: Path, tmp_path: Path, flag: s
     done = unblind("evaluate", "--data", dataset, "--out", tmp_path / "out", flag, value)
     assert_refused(done, flag, str(value), ">= 1")
     assert not (tmp_path / "out").exists()
+
+
+def test_tasks_that_the_data_has_not(
+    unblind: Run, dataset: Path, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    out, ask = tmp_path / "out", ("--device", "cpu", "--no-free")
+    done = unblind("evaluate", "--data", dataset, "--out", out, "--task", "circled-leter", *ask)
+    assert_refused(done, "--task circled-leter", "did you mean circled-letter?")
+    file = write(tmp_path / "test.parquet", [row | {"task": "my-own"} for row in rows[:2]])
+    done = unblind("evaluate", "--data", file, "--out", out, "--task", "circled-letter", *ask)
+    assert_refused(done, "--task circled-letter", "the data has no such task; it has my-own")
+    done = unblind("evaluate", "--data", file, "--out", out, "--occlusion", *ask)
+    assert_refused(done, "--occlusion", "my-own has no parts")
+    assert not out.exists()
+
+
+def test_a_finished_evaluation_is_not_overwritten_by_another(
+    unblind: Run, rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    file = write(tmp_path / "test.parquet", rows[:2])
+    ask = ("evaluate", "--data", file, "--out", tmp_path / "out", "--device", "cpu")
+    assert unblind(*ask).code == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for flags, says in (
+        (("--no-free",), "free was true, now false;"),
+        (("--dtype", "bfloat16"), 'dtype was "auto", now "bfloat16";'),
+        (("--max-new-tokens", 3), "max_new_tokens was 16, now 3;"),
+    ):
+        done = unblind(*ask, *flags)
+        assert_refused(done, "made with other settings: " + says, "--out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert unblind(*ask, "--batch-size", 1).code == 0  # it moves last digits alone
 
 
 def test_one_sample(unblind: Run, rows: list[dict[str, Any]], tmp_path: Path) -> None:
@@ -83,10 +118,13 @@ def test_predictions_of_other_samples(unblind: Run, rows: list[dict[str, Any]], 
     pq.write_table(table.slice(0, 3), few)
     answers = table["answer"].to_pylist()
     changed = ["z" if answers[0] != "z" else "y", *answers[1:]]
-    pq.write_table(table.set_column(1, "answer", pa.array(changed)), others)
+    pq.write_table(table.set_column(table.column_names.index("answer"), "answer", pa.array(changed)), others)
     assert_refused(unblind("compare", out, few), "1 of 4 samples are in", "first 'test-0000003'")
     assert_refused(unblind("compare", out, others), "'test-0000000' has the answer", "other samples")
-    write(tmp_path / "test.parquet", [row | {"word": row["word"][::-1]} for row in rows[:4]])
+    write(
+        tmp_path / "test.parquet",
+        [row | {"scene": later["scene"]} for row, later in zip(rows[:4], rows[4:8], strict=True)],
+    )
     done = unblind("report", out, "--out", tmp_path / "r.html")
     assert_refused(done, str(file), "test-0000000", "other samples")
     assert not (tmp_path / "r.html").exists()

@@ -18,7 +18,7 @@ import torch
 
 import small_model
 from e2e.conftest import Done, Run
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 
 SMALL = ["--train", "8", "--validation", "4", "--test", "4", "--workers", "1"]
 
@@ -241,7 +241,7 @@ def test_what_only_a_gpu_can_do(unblind: Run, dataset: Path, image: Path, tmp_pa
 def test_an_adapter_of_another_base(unblind: Run, image: Path, tmp_path: Path) -> None:
     base = small_model.model()
     base.name_or_path = "some/other-base"
-    adapt(base, {"language": "lora"}, rank=2).save_pretrained(tmp_path, save_embedding_layers=False)
+    add_adapter(base, {"language": "lora"}, rank=2).save_pretrained(tmp_path, save_embedding_layers=False)
     done = unblind("predict", image, "--adapter", tmp_path)
     assert_refused(done, str(tmp_path), "does not fit this model", "some/other-base", "--model")
 

@@ -18,7 +18,7 @@ import small_model
 from e2e.conftest import Run
 from stand_in_hub import serve
 from unblind.errors import ModelError
-from unblind.evaluation.run import Answer
+from unblind.evaluation.answers import Answer
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions
 from unblind.sharing.export import compare, export
@@ -127,6 +127,19 @@ def test_pushed_it_arrives_whole(merged: Path, tmp_path: Path) -> None:
         if path.name != "README.md":
             assert files[path.name] == path.read_bytes()
     assert b'model="me/merged"' in files["README.md"] and b"| trainable parameters |" in files["README.md"]
+
+
+def test_its_card_has_the_results_that_are_named(run: Path, tmp_path: Path, unblind: Run) -> None:
+    from e2e.test_push import make_evaluation
+
+    mine = make_evaluation(tmp_path / "mine", 47, 50, adapter=str(run))
+    other = make_evaluation(tmp_path / "other", 1, 2, model="google/paligemma2-3b-pt-224")
+    line = ("export", "--adapter", run, "--out", tmp_path / "my model", "--device", "cpu", "--samples", 2)
+    refused = unblind(*line, "--results", other)
+    assert refused.code == 2 and "(--results)" in refused.err and not (tmp_path / "my model").exists()
+    done = unblind(*line, "--results", mine)
+    assert done.code == 0 and f"unblind push '{tmp_path}/my model' USER/NAME" in done.out, done
+    assert "94.0 %" in (tmp_path / "my model" / "README.md").read_text()
 
 
 def test_an_adapter_of_4_bit_weights_is_merged_onto_the_whole_base(tmp_path: Path) -> None:

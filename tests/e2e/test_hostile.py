@@ -210,11 +210,11 @@ def test_adapters(
 
 def adapter(base: Path, folder: Path) -> Path:
     """An untrained adapter of a base."""
-    from unblind.models.adapters import adapt
+    from unblind.models.adapters import add_adapter
     from unblind.models.loading import load
 
     scopes = dict.fromkeys(("language", "projector", "vision"), "lora")
-    adapt(load(str(base), device="cpu").model, scopes, rank=4).save_pretrained(folder)
+    add_adapter(load(str(base), device="cpu").model, scopes, rank=4).save_pretrained(folder)
     return folder
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+import unblind
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "finetune_paligemma2.ipynb"
 
@@ -16,6 +19,13 @@ def test_it_is_short_and_says_how_to_switch_to_the_real_model() -> None:
     assert len(cells) <= 25
     assert max(len(cell.source.splitlines()) for cell in cells) <= 20
     assert 'or "google/paligemma2-3b-pt-224"' in cells[1].source
+
+
+def test_it_uses_public_names_alone() -> None:
+    code = "\n".join(cell.source for cell in nbformat.read(NOTEBOOK, as_version=4).cells)
+    named = re.findall(r"^\s*(?:from|import) (unblind\S*)(?: import (.*))?$", code, re.MULTILINE)
+    assert named and all(module == "unblind" for module, _ in named)
+    assert set(", ".join(names for _, names in named).split(", ")) <= set(unblind.__all__)
 
 
 @pytest.mark.timeout(900)  # half a minute of CPU, on a machine that may be busy

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 import small_model
 from unblind.errors import DatasetError
-from unblind.models.collate import Collator, check_mask, letter_tokens
+from unblind.models.choices import choices_as_tokens
+from unblind.models.paligemma import FAMILY
 from unblind.tasks.words import LETTERS
 
 MODEL = small_model.model()
@@ -24,7 +25,7 @@ def row(prompt: str, answer: str = "A") -> dict:
 
 
 def batch_of(*rows: dict, **options) -> dict[str, torch.Tensor]:
-    return Collator(small_model.processor(), **options)(rows)
+    return small_model.collator(**options)(rows)
 
 
 @torch.no_grad()
@@ -121,13 +122,13 @@ def test_training_sees_the_question_of_evaluation(prompt: str, answer: str) -> N
 
 def test_a_bad_mask_is_refused() -> None:
     batch = batch_of(row("Which?", "A"))
-    check_mask(batch)
+    FAMILY.check(batch)
     with pytest.raises(ValueError, match="no token_type_ids"):
-        check_mask({key: value for key, value in batch.items() if key != "token_type_ids"})
+        FAMILY.check({key: value for key, value in batch.items() if key != "token_type_ids"})
     with pytest.raises(ValueError, match="answer would see itself"):
-        check_mask(batch | {"token_type_ids": torch.zeros_like(batch["token_type_ids"])})
+        FAMILY.check(batch | {"token_type_ids": torch.zeros_like(batch["token_type_ids"])})
     with pytest.raises(ValueError, match="not 1 on the answer alone"):
-        check_mask(batch | {"token_type_ids": torch.ones_like(batch["token_type_ids"])})
+        FAMILY.check(batch | {"token_type_ids": torch.ones_like(batch["token_type_ids"])})
 
 
 def test_the_prompt_can_be_replaced() -> None:
@@ -156,5 +157,5 @@ def test_a_bad_row_is_named(change: dict, message: str) -> None:
 
 
 def test_each_letter_is_one_token() -> None:
-    tokens = letter_tokens(small_model.processor())
+    tokens = list(choices_as_tokens(FAMILY, small_model.processor(), LETTERS).tokens)
     assert small_model.processor().tokenizer.decode(tokens) == LETTERS

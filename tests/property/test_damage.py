@@ -16,7 +16,7 @@ import hostile
 import small_model
 from unblind.data.reading import read
 from unblind.errors import UnblindError
-from unblind.models.adapters import adapt, attach
+from unblind.models.adapters import add_adapter, load_adapter
 from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
 from unblind.scoring.predictions import read_predictions
 from unblind.tasks.fonts import find_fonts
@@ -115,8 +115,8 @@ def test_adapters(folder: Path, data: st.DataObject) -> None:
     good, path = folder / "adapter", folder / "spoilt"
     if not good.exists():
         scopes = dict.fromkeys(("language", "projector", "vision"), "lora")
-        adapt(small_model.model(), scopes, rank=2).save_pretrained(good)
+        add_adapter(small_model.model(), scopes, rank=2).save_pretrained(good)
     shutil.copytree(good, path, dirs_exist_ok=True)
     name = data.draw(st.sampled_from(("adapter_config.json", "adapter_model.safetensors")))
     (path / name).write_bytes(data.draw(damage((good / name).read_bytes())))
-    unharmed(attach, small_model.model(), path)
+    unharmed(load_adapter, small_model.model(), path)

@@ -10,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from letters import sample_scene
 from unblind.errors import SceneError
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions, grid_scenes, lay_out, sample_scene
+from unblind.tasks.circled_letter.notebook import grid_scenes
+from unblind.tasks.circled_letter.scene import Scene, SceneOptions, lay_out
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.glyphs import draw_letters, measure_word
 from unblind.tasks.splits import SPLITS, Split
@@ -63,7 +66,7 @@ def test_nothing_touches_the_border(words: WordSource, fonts: FontLibrary, choic
 @relaxed
 def test_the_same_scene_gives_the_same_bytes(words: WordSource, fonts: FontLibrary, choice: Choice) -> None:
     scene = sample(choice, words, fonts)
-    again = Scene.from_json(scene.to_json())
+    again = TASK.from_json(TASK.to_json(scene))
     assert again == scene == sample(choice, words, fonts)
     font = fonts.get(scene.font.digest)
     assert draw(scene, font).tobytes() == draw(again, font).tobytes()
@@ -96,7 +99,7 @@ def test_the_boxes_hold_each_letters_pixels(words: WordSource, fonts: FontLibrar
 def test_a_sample_does_not_depend_on_its_neighbours(words: WordSource, fonts: FontLibrary) -> None:
     drawn = [sample_scene(7, "train", i, words, fonts) for i in range(20)]
     assert [sample_scene(7, "train", i, words, fonts) for i in (13, 2)] == [drawn[13], drawn[2]]
-    assert len({scene.to_json() for scene in drawn}) == 20
+    assert len({TASK.to_json(scene) for scene in drawn}) == 20
 
 
 def test_edges_are_antialiased(words: WordSource, fonts: FontLibrary) -> None:
@@ -175,7 +178,7 @@ def test_a_scene_that_cannot_fit_is_refused(fonts: FontLibrary) -> None:
 def test_text_that_is_no_scene_is_refused() -> None:
     for text in ("", "{}", "[1]", '{"word": "x"}', "null"):
         with pytest.raises(SceneError, match="not a scene"):
-            Scene.from_json(text)
+            TASK.from_json(text)
 
 
 def test_a_golden_image(fonts: FontLibrary, words: WordSource) -> None:

@@ -7,9 +7,23 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unblind.scoring.intervals import mcnemar, paired_difference, wilson
+from unblind.scoring.intervals import (
+    clustered,
+    mcnemar,
+    mean_share,
+    paired_difference,
+    proportion,
+    student_t,
+    wilson,
+)
 from unblind.scoring.metrics import score
-from unblind.scoring.mistakes import confusions
+from unblind.scoring.predictions import by_task
+
+
+def confusions(table):
+    (answered,) = by_task(table).values()
+    return answered.confusions()
+
 
 LETTERS = st.sampled_from(string.ascii_letters)
 COUNTS = st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -113,3 +127,33 @@ def test_mcnemar_is_the_binomial_tail(only_a, only_b):
     tail = sum(math.comb(n, i) for i in range(k + 1)) / 2**n
     assert math.isclose(mcnemar(only_a, only_b), min(1.0, 2 * tail), rel_tol=1e-12)
     assert mcnemar(only_a, only_b) == mcnemar(only_b, only_a)
+
+
+@st.composite
+def families(draw):
+    """Right and wrong answers, each of one of a few clusters."""
+    of = draw(st.lists(st.integers(0, 5), min_size=2, max_size=200).filter(lambda found: len(set(found)) > 1))
+    return [draw(st.booleans()) for _ in of], of
+
+
+@given(families())
+def test_an_interval_that_knows_clusters_is_never_narrower_than_wilsons(sample):
+    hits, clusters = sample
+    found, plain = clustered(hits, clusters), proportion(sum(hits), len(hits))
+    assert found["value"] == plain["value"]
+    assert 0 <= found["low"] <= plain["low"] and plain["high"] <= found["high"] <= 1
+    assert found["clusters"] == len(set(clusters)) and found["design_effect"] >= 1
+
+
+@given(st.integers(1, 2000))
+def test_students_quantile_falls_to_the_normal_one(degrees):
+    assert 1.959963 < student_t(degrees + 1) < student_t(degrees) < 12.7063
+
+
+@given(st.lists(COUNTS, min_size=1, max_size=9))
+def test_a_mean_lies_in_its_interval_and_that_of_one_share_is_its_own(counts):
+    shares = [proportion(*count) for count in counts]
+    found = mean_share(shares)
+    assert 0 <= found["low"] <= found["value"] <= found["high"] <= 1
+    own = mean_share(shares[:1])
+    assert all(math.isclose(own[end], shares[0][end], abs_tol=1e-12) for end in own)

@@ -18,7 +18,7 @@ HEAVY = ("torch", "transformers", "peft", "datasets")
 # From the ground up: what stands on a floor imports only what stands on a lower one, and within its own room.
 FLOORS = (
     ("errors",),
-    ("flags",),
+    ("flags", "options"),
     ("help", "recipe", "runtime"),
     ("tasks",),
     ("data", "scoring"),

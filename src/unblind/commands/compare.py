@@ -24,33 +24,45 @@ def compare(
         b: likewise; one of the two must be predictions.
         by: which answers count: restricted, free, or free ones by a rule (exact, any-case, paper, vlmevalkit,
             lmms-eval). A published record is as published.
-        prompt: which question the published model answered: circled, highlighted, or a text; by default the
-            samples' own.
+        prompt: which question the published model answered: the name of a task's prompt (circled,
+            highlighted), or a text; by default the samples' own.
         out: a JSON file to write the numbers to as well.
     """
     from unblind.runtime.outputs import write_json
     from unblind.scoring.compare import compare_sources
 
-    found = compare_sources(a, b, by=by, prompt=prompt)
-    show(found)
+    comparison = compare_sources(a, b, by=by, prompt=prompt)
+    show(comparison)
     if out is not None:
-        write_json(out, found)
+        write_json(out, comparison)
         print(out)
 
 
-def show(found: dict[str, Any]) -> None:
-    """Both accuracies, their difference with its interval, and the test."""
+def show(comparison: dict[str, Any]) -> None:
+    """Both accuracies, their difference with its interval, and the test; the same by task, if several."""
     console = Console(highlight=False, markup=False, soft_wrap=True)  # paths may hold brackets
     name = Column(overflow="fold")  # a path cut short would name nothing
     table = Table("", name, "right (95 %)", "alone right", box=None, pad_edge=False)
     for side in ("a", "b"):
-        alone = f"{found[f'only_{side}']:,}"
-        table.add_row(side.upper(), found[side], percent(found["accuracy"][side]), alone)
-    difference = {name: f"{100 * value:+.1f}" for name, value in found["difference"].items()}
-    note = " (published ones as published)" if "published:" in found["a"] + found["b"] else ""
-    console.print(f"{counted(found['n'])}, {found['by']} answers{note}", table, sep="\n")
-    console.print(
-        f"A - B: {difference['value']} points, 95 % {difference['low']} to {difference['high']}"
-        " (Newcombe's paired interval)"
-    )
-    console.print(f"McNemar's exact test, two-sided: p = {found['p_value']:.2g}")
+        alone = f"{comparison[f'only_{side}']:,}"
+        table.add_row(side.upper(), comparison[side], percent(comparison["accuracy"][side]), alone)
+    published = any(comparison[side].startswith("published:") for side in ("a", "b"))
+    note = " (published ones as published)" if published else ""
+    console.print(f"{counted(comparison['n'])}, {comparison['by']} answers{note}", table, sep="\n")
+    console.print(f"A - B: {_difference(comparison)} (Newcombe's paired interval)")
+    console.print(f"McNemar's exact test, two-sided: p = {comparison['p_value']:.2g}")
+    if "tasks" in comparison:
+        console.print("By task:", _by_task(comparison["tasks"]), sep="\n")
+
+
+def _by_task(tasks: dict[str, dict[str, Any]]) -> Table:
+    table = Table("", "samples", "A", "B", "A - B", "p", box=None, pad_edge=False)
+    for name, one in tasks.items():
+        shares = (percent(one["accuracy"][side]) for side in ("a", "b"))
+        table.add_row(name, f"{one['n']:,}", *shares, _difference(one), f"{one['p_value']:.2g}")
+    return table
+
+
+def _difference(comparison: dict[str, Any]) -> str:
+    points = {name: f"{100 * value:+.1f}" for name, value in comparison["difference"].items()}
+    return f"{points['value']} points, 95 % {points['low']} to {points['high']}"

@@ -5,41 +5,52 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from unblind.data.dataset_options import DEFAULT_PROMPT
 from unblind.flags import Machine
+from unblind.tasks.registry import DEFAULT_TASK
 
 
 def demo(
     *,
     adapter: Path | None = None,
     model: str = "tiny",
+    task: str = DEFAULT_TASK,
     fonts: tuple[str, ...] = ("bundled",),
-    prompt: str = "circled",
+    prompt: str = DEFAULT_PROMPT,
     host: str = "127.0.0.1",
     port: int = 7860,
+    root_path: str = "",
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
 ) -> None:
-    """Open a web page to try it on: type a word, circle a letter, and compare the blind and the cured model.
+    """Open a web page to try it on: make a picture, and compare what the blind and the cured model answer.
 
     Example: `unblind demo --adapter unblind-quickstart/train`
 
     Args:
         adapter: an adapter's folder, or a run folder of `unblind train`; without one there is no cured model.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
-        fonts: `bundled`, `system`, folders, or font files.
-        prompt: the question: circled, highlighted, circled-braces, highlighted-braces, read, or a text.
+        task: what is drawn and asked.
+        fonts: of tasks that draw words: `bundled`, `system`, folders, or font files.
+        prompt: the question: one of the task's by name, or a text; by default its first.
         host: the address to listen on; the default is reached from this machine alone.
         port: 0 takes any free one.
+        root_path: where a proxy shows the page: a path such as /demo, or the whole address.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
     """
     from unblind.demo.ask import Models
-    from unblind.demo.serve import listen, serve
+    from unblind.demo.generic import controls_of
+    from unblind.demo.serve import check_root_path, listen, serve
     from unblind.models.loading import load
-    from unblind.tasks.fonts import find_fonts
+    from unblind.tasks.registry import task_named
 
-    with closing(listen(host, port)) as place:  # first: it fails at once, where loading takes a while
-        loaded = load(model, adapter=adapter, device=device, dtype=dtype, revision=revision)
-        serve(place, Models(loaded, prompt), find_fonts(*fonts))
+    root_path = check_root_path(root_path)
+    shown = task_named(task)
+    with closing(listen(host, port)) as listening:  # first: it fails at once, where loading takes a while
+        models = Models(load(model, adapter=adapter, device=device, dtype=dtype, revision=revision), shown)
+        question = shown.default_prompt if prompt == DEFAULT_PROMPT else prompt
+        controls = controls_of(shown, question, models.image_size, fonts)
+        serve(listening, models, controls, root_path)

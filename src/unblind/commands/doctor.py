@@ -27,7 +27,9 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
     import torch
 
     from unblind.models.loading import choose_device, choose_dtype
+    from unblind.models.registry import broken_families
     from unblind.tasks.fonts import find_fonts
+    from unblind.tasks.registry import broken_tasks
 
     device = choose_device()
     dtype = str(choose_dtype("auto", device)).removeprefix("torch.")
@@ -39,12 +41,31 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
         ("versions", ", ".join(f"{package} {number}" for package, number in versions().items())),
     ):
         print(f"{name:<9} {value}")
+    for defect in (*broken_tasks().values(), *broken_families().values()):
+        print(f"{'broken':<9} {defect}")
     print()
     print("can run   unblind quickstart, and everything with --model tiny")
     for line in _larger_models(torch.cuda.is_available()):
         print(line)
     if model is not None:
+        _describe(model, revision)
         _reckon(model, revision, device)
+
+
+def _describe(name: str, revision: str | None) -> None:
+    """The family of a model, and its parts."""
+    import torch
+
+    from unblind.models.loading import configuration
+    from unblind.models.registry import family_of
+    from unblind.models.weights import on_meta, parameters_by_part
+
+    config = configuration(name, revision, known=True)
+    family = family_of(config)
+    print()
+    print(f"family    {family.name} ({config.model_type})")
+    for part, count in parameters_by_part(on_meta(config, torch.float32)).items():
+        print(f"{part:<9} {count:,} parameters in {', '.join(family.parts[part])}")
 
 
 def _reckon(name: str, revision: str | None, device: torch.device) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,9 +26,11 @@ def evaluate(
     model: str = "tiny",
     adapter: Path | None = None,
     split: str | None = None,
+    task: tuple[str, ...] = (),
     prompt: str | None = None,
     limit: Count | None = None,
     free: bool = True,
+    max_new_tokens: Count = 16,
     blank: bool = True,
     uncircled: Annotated[bool, Parameter(negative=())] = False,
     occlusion: Annotated[bool, Parameter(negative=())] = False,
@@ -37,7 +40,7 @@ def evaluate(
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
 ) -> None:
-    """Measure how often a model names the right letter, and write predictions.parquet and metrics.json.
+    """Measure how often a model's answer is right, and write predictions.parquet and metrics.json.
 
     Example: `unblind evaluate --adapter run --data circles --out after`
 
@@ -47,78 +50,107 @@ def evaluate(
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         adapter: an adapter's folder, or a run folder of `unblind train`.
         split: of the dataset; by default the held-out one.
-        prompt: instead of the dataset's own: circled, highlighted, circled-braces, highlighted-braces, read,
-            word, or a text.
+        task: only the dataset's rows of these tasks; by default all of them.
+        prompt: instead of the dataset's own: the name of one of the task's (for letters circled, highlighted,
+            circled-braces, highlighted-braces, read, word), or a text.
         limit: only the first so many samples.
         free: also decode free answers; --no-free leaves them out.
+        max_new_tokens: where a free answer is cut off, but not before the right one would end.
         blank: also ask about a white image: what the model answers without seeing anything. It costs one
             image a distinct question; --no-blank leaves it out.
-        uncircled: also ask about each word without its ellipse; needs the scenes of our own Parquet datasets.
-        occlusion: also cover the ellipse, the circled letter or another one, and write occlusion.json; needs
-            the scenes too.
-        batch_size: samples at once.
+        uncircled: also ask about each picture without what the answer depends on, such as the word without
+            its ellipse; needs the scenes of our own Parquet datasets.
+        occlusion: also leave out one part of each picture after another, such as the ellipse, the circled
+            letter or another one, and write occlusion.json; needs the scenes too.
+        batch_size: samples at once; half as many each time that the memory runs out.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
     """
     from unblind.data.reading import read
-    from unblind.evaluation.occlusion import occlusion_check, scenes_needed
+    from unblind.evaluation.occlusion import occlusion_check
+    from unblind.evaluation.questions import rows_of_tasks
     from unblind.evaluation.run import evaluate_to
+    from unblind.evaluation.views import check_views
     from unblind.models.loading import load
     from unblind.runtime.distributed import main_process
     from unblind.runtime.outputs import claim, write_json
 
-    given = {"data": data, "model": model, "revision": revision, "quantization": quantization}
-    settings = given | {"split": split, "prompt": prompt, "limit": limit, "adapter": adapter and str(adapter)}
-    settings |= {"blank": blank, "uncircled": uncircled, "occlusion": occlusion}
+    # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
+    loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}
+    loading["quantization"] = quantization
+    asking: dict[str, Any] = {"prompt": prompt, "free": free, "max_new_tokens": max_new_tokens}
+    asking |= {"blank": blank, "uncircled": uncircled}
+    settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
+    settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
+    settings |= loading | asking
     samples = read(data, split)
+    samples = rows_of_tasks(samples, task) if task else samples
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
-    if occlusion or uncircled:
-        scenes_needed(samples)
+    for flag, asked in (("--occlusion", occlusion), ("--uncircled", uncircled)):
+        if asked:
+            check_views(samples, flag)
     with claim(out, settings, made_by="unblind evaluate"):
-        loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
-        )
-        metrics = evaluate_to(
-            out,
-            loaded,
-            samples,
-            data=data,
-            prompt=prompt,
-            free=free,
-            batch_size=batch_size,
-            blank=blank,
-            uncircled=uncircled,
-        )
+        loaded = load(model, adapter=adapter, **loading)
+        metrics = evaluate_to(out, loaded, samples, data=data, batch_size=batch_size, **asking)
         if occlusion and main_process():
             covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)
             write_json(out / "occlusion.json", covered)
     if main_process():
         show({"": metrics})
-        print(f"{out}/predictions.parquet, {out}/metrics.json" + (f", {out}/occlusion.json" * occlusion))
+        files = ("predictions.parquet", "metrics.json", *(("occlusion.json",) if occlusion else ()))
+        print(", ".join(f"{out}/{name}" for name in files))
 
 
-def show(runs: dict[str, dict[str, Any]]) -> None:
-    """A table of accuracies with their 95 % intervals, a row a run, and the base rates below."""
+def show(runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """A table of accuracies with their 95 % intervals, a row a run and task, and the base rates below."""
     table = Table("", "samples", "right, restricted", "right, free", box=None, pad_edge=False)
     for name, metrics in runs.items():
-        accuracy = metrics["accuracy"]
-        cells = (percent(accuracy.get(kind)) for kind in ("restricted", "free"))
-        table.add_row(name, f"{metrics['n']:,}", *cells)
+        for label, accuracy, count in _accuracies(name, metrics):
+            cells = (percent(accuracy.get(answers)) for answers in ("restricted", "free"))
+            table.add_row(label, f"{count:,}", *cells)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
+    for task, of_task in _by_task(runs).items():
+        _show_beside(console, task, of_task)
+
+
+def _accuracies(name: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
+    """What a run's rows are called, their accuracies, and of how many samples."""
+    if "tasks" not in metrics:
+        yield name, metrics["accuracy"], metrics["n"]
+        return
+    count = sum(of_task["n"] for of_task in metrics["tasks"].values())
+    for task, of_task in metrics["tasks"].items():
+        yield f"{name} {task}".strip(), of_task["accuracy"], of_task["n"]
+    yield f"{name} mean over tasks".strip(), metrics["mean"], count
+    yield f"{name} all samples".strip(), metrics["share"], count
+
+
+def _by_task(runs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    """The metrics of each run by the name of the task; of runs of one task alone it is not named."""
+    tasks: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for name, metrics in runs.items():
+        for task, of_task in metrics.get("tasks", {"": metrics}).items():
+            tasks.setdefault(task, {})[name] = of_task
+    return tasks
+
+
+def _show_beside(console: Console, task: str, runs: Mapping[str, Mapping[str, Any]]) -> None:
+    """What else is known of some runs on one task: which answers count, and what needs no eyes."""
+    about = f"{task}: " if task else ""
     first = next(iter(runs.values()))
     if first["accuracy"]["restricted"] is None:
-        console.print("The answers are no single letters A-Z, a-z: free answers alone are counted.")
+        console.print(f"{about}Any text may be an answer here: free answers alone are counted.")
     if tokens := first["accuracy"].get("tokens"):
-        console.print(f"Letter by letter, each after the right ones before it: {tokens['value']:.1%}")
+        console.print(f"{about}Token by token, each after the right ones before it: {tokens['value']:.1%}")
     common = {name: rate for name, rate in first["base_rates"].items() if name not in OF_THE_MODEL}
     if common:
-        console.print(f"Without sight: {_listed(common)}")
+        console.print(f"{about}Without sight: {_listed(common)}")
     for name, metrics in runs.items():
         if own := {n: rate for n, rate in metrics["base_rates"].items() if n in OF_THE_MODEL}:
-            console.print(f"{name.capitalize() or 'This model'}, shown nothing to see: {_listed(own)}")
+            console.print(f"{about}{name.capitalize() or 'This model'}, shown nothing to see: {_listed(own)}")
 
 
 def _listed(rates: dict[str, float]) -> str:

@@ -17,6 +17,7 @@ def export(
     device: Machine[str] = "auto",
     revision: Machine[str | None] = None,
     samples: int = 16,
+    results: tuple[Path, ...] = (),
 ) -> None:
     """Merge an adapter into its base: a checkpoint for plain transformers and the common servers.
 
@@ -33,16 +34,26 @@ def export(
         device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight.
         revision: of the base on the hub.
         samples: drawn, to check it with.
+        results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
     """
     from unblind.sharing.export import export as run
 
     merged = run(
-        out, adapter, model=model, revision=revision, dtype=dtype, device=device, samples=samples
+        out,
+        adapter,
+        model=model,
+        revision=revision,
+        dtype=dtype,
+        device=device,
+        samples=samples,
+        results=results,
     ).merged
     trained = "whole" if merged["quantization"] is None else merged["quantization"]
     print(
         f"{out}: in {merged['dtype']}; answers {merged['same']} of {merged['samples']} drawn samples as the"
         f" adapter on its {trained} base does (probabilities {merged['distance']:.2%} apart on average)."
     )
-    made = quote(str(out))
-    print(f"Next: unblind evaluate --model {made} --data DATA --out DIR, or unblind push {made} USER/NAME")
+    quoted = quote(str(out))
+    print(
+        f"Next: unblind evaluate --model {quoted} --data DATA --out DIR, or unblind push {quoted} USER/NAME"
+    )

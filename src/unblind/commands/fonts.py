@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from unblind.tasks.fonts import find_fonts, split_of_family
+from unblind.tasks.fonts import family_splits, find_fonts
 
 
 def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool = False) -> None:
@@ -24,8 +24,9 @@ def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool 
     library = find_fonts(*sources, bold=bold, italic=italic)
     console = Console()
     table = Table("family", "styles", "split", box=None, pad_edge=False)
+    splits = family_splits(library.fonts)
     for family, styles in sorted(Counter(font.family for font in library.fonts).items()):
-        table.add_row(family, str(styles), split_of_family(family))
+        table.add_row(family, str(styles), splits[family])
     console.print(table)
     hint = " (--left-out lists them)" if library.skipped and not left_out else ""
     print(f"{len(library.families)} families, {len(library.fonts)} fonts.", end=" ")

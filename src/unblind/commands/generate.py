@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shlex import join
 from typing import Annotated
 
 from cyclopts import Parameter
 
 from unblind.data import generation
-from unblind.data.generation import Engine, GenerateOptions
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import Engine
 from unblind.flags import Machine
 
 
@@ -33,11 +33,6 @@ def generate(
     """
     generation.generate(out, options, workers=workers, engine=engine)
     counts = ", ".join(f"{count:,} {split}" for split, count in options.rows.items() if count)
-    if options.preset == "blindtest":
-        fonts = " and ".join(generation.fonts_of(options).families)
-        note = "; Liberation Sans stands in for Helvetica, which is not here" if "Liberation" in fonts else ""
-        print(f"The benchmark's words in {fonts}{note}.")
-    left_out = len(generation.fonts_of(options).skipped)
-    if left_out and options.fonts != ("bundled",):
-        print(f"{left_out} font files were left out: unblind fonts {join(options.fonts)} --left-out")
+    for remark in generation.remarks(options):
+        print(remark)
     print(f"{out}: {counts}. Load it with: datasets.load_dataset({str(out)!r})")

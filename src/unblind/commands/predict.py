@@ -2,38 +2,60 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from glob import glob, has_magic
+from itertools import chain, islice
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from unblind.errors import DatasetError
 from unblind.flags import Machine
 from unblind.recipe import Quantization
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from unblind.evaluation.answers import Answer
+    from unblind.models.loading import Loaded
+    from unblind.tasks.base import Row, Task
+
+T = TypeVar("T")
 
 
 def predict(
     *images: Path,
     model: str = "tiny",
     adapter: Path | None = None,
+    task: str = "circled-letter",
     prompt: str = "circled",
     json: Annotated[bool, Parameter(negative=())] = False,
+    batch_size: Machine[Annotated[int, Parameter(validator=Number(gte=1))]] = 8,
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
 ) -> None:
-    """Name the circled letter in images, with its probability among the 52 letters.
+    """Answer a question about images, such as which letter is circled, with the answer's probability.
 
     Example: `unblind predict --adapter run photo.png`
 
+    An image that cannot be read does not end the others; the exit code is 2 then.
+
     Args:
-        images: PNG, JPEG, WebP, GIF, BMP or TIFF files.
+        images: PNG, JPEG, WebP, GIF, BMP or TIFF files, folders of them, or quoted patterns ("scans/*.png").
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         adapter: an adapter's folder, or a run folder of `unblind train`; without one the model is blind.
-        prompt: the question: circled, highlighted, circled-braces, highlighted-braces, read, or a text.
-        json: print one JSON object an image, with the five likeliest letters.
+        task: whose answers there are to choose from.
+        prompt: the question: the name of one of the task's (for letters circled, highlighted, circled-braces,
+            highlighted-braces, read), or a text; by default the task's first.
+        json: print one JSON object an image, with the five likeliest answers.
+        batch_size: images at once; half as many each time that the memory runs out.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
@@ -41,19 +63,98 @@ def predict(
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
-    from unblind.data.images import decode_image
-    from unblind.evaluation.run import answer
+    from unblind.evaluation.batches import BatchSize
     from unblind.models.loading import load
-    from unblind.tasks.prompts import prompt_text
+    from unblind.tasks.registry import DEFAULT_TASK, task_named
 
-    pictures = [decode_image(path, str(path)) for path in images]
-    loaded = load(
-        model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
-    )
-    for path, picture in zip(images, pictures, strict=True):
-        (found,) = answer(loaded, [{"image": picture, "prompt": prompt_text(prompt)}])
-        if json:
-            row = {"image": str(path), "letter": found.restricted, "probability": found.probability}
-            print(dumps(row | {"free": found.free, "top5": found.top}))
-        else:
-            print(f"{path}: {found.restricted} ({found.probability:.1%}); says {found.free!r}")
+    asker = task_named(task)
+    if task != DEFAULT_TASK and prompt == task_named(DEFAULT_TASK).default_prompt:
+        prompt = asker.default_prompt
+    failures: dict[str, DatasetError] = {}
+    readable = _readable(images, failures)
+    first = next(readable, None)  # a model is worth loading only for something to ask about
+    if first is not None:
+        loaded = load(
+            model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
+        )
+        size = BatchSize(batch_size)
+        pictures = chain([first], readable)
+        while part := list(islice(pictures, batch_size)):
+            rows = [{"image": picture, "prompt": prompt} for _, picture in part]
+            ask = partial(_ask, loaded, rows, asker)
+            for (path, _), given in zip(part, size.apply(ask, len(rows)), strict=True):
+                print(_as_json(path, task, given) if json else _as_text(path, given), flush=True)
+    _refuse(failures)
+
+
+def _ask(loaded: Loaded, rows: Sequence[Row], task: Task[Any], start: int, stop: int) -> list[Answer]:
+    from unblind.evaluation.answers import answer
+
+    return answer(loaded, rows[start:stop], task=task)
+
+
+def _readable(named: Sequence[Path], failures: dict[str, DatasetError]) -> Iterator[tuple[Path, Image]]:
+    """The images that can be read; why the others cannot be goes to `failures`."""
+    from unblind.data.images import decode_image
+
+    for name in named:
+        for path in _or_none(partial(_files, name), name, failures) or []:
+            picture = _or_none(partial(decode_image, path, str(path)), path, failures)
+            if picture is not None:
+                yield path, picture
+
+
+def _or_none(read: Callable[[], T], name: Path, failures: dict[str, DatasetError]) -> T | None:
+    try:
+        return read()
+    except DatasetError as error:
+        failures[str(name)] = error
+        return None
+
+
+def _files(name: Path) -> list[Path]:
+    """What a name stands for: a file, the images in a folder and below it, or what matches a pattern.
+
+    Raises DatasetError for a folder or pattern without images.
+    """
+    if name.is_dir():
+        from PIL import Image
+
+        from unblind.data.images import FORMATS
+
+        suffixes = {suffix for suffix, format_ in Image.registered_extensions().items() if format_ in FORMATS}
+        files = sorted(path for path in name.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+        if not files:
+            raise DatasetError(f"{name}: no image in this folder; name one that holds PNG or JPEG files")
+        return files
+    if has_magic(str(name)) and not name.exists():
+        matches = sorted(glob(str(name), recursive=True))  # noqa: PTH207  (Path.glob takes no absolute pattern)
+        if not matches:
+            raise DatasetError(f"{name}: nothing matches this pattern; check it")
+        return list(chain.from_iterable(_files(Path(match)) for match in matches))
+    return [name]
+
+
+def _as_json(path: Path, task: str, given: Answer) -> str:
+    row = {"image": str(path), "task": task, "answer": given.restricted, "probability": given.probability}
+    if task == "circled-letter":
+        row["letter"] = given.restricted  # as it was called when there was one task alone
+    return dumps(row | {"free": given.free, "top5": given.top})
+
+
+def _as_text(path: Path, given: Answer) -> str:
+    if given.restricted is None:
+        return f"{path}: {given.free}"
+    return f"{path}: {given.restricted} ({given.probability:.1%}); says {given.free!r}"
+
+
+def _refuse(failures: dict[str, DatasetError]) -> None:
+    """Raise DatasetError, naming all, if some images could not be read; the reasons come on stderr before."""
+    if len(failures) == 1:
+        raise next(iter(failures.values()))
+    for error in failures.values():
+        print(f"unblind: {error}", file=sys.stderr)
+    if failures:
+        raise DatasetError(
+            f"{len(failures)} images have no answer, for the reasons above: {', '.join(failures)}"
+        )

@@ -30,10 +30,10 @@ def push(
         results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
         dataset: what the evaluated data is called on the hub (push it first); the hub's leaderboards need it.
     """
-    from unblind.sharing import upload as hub
+    from unblind.sharing import upload as sharing
 
-    upload = hub.prepare(folder, repo, results=results, dataset=dataset)
-    page = hub.push(upload, repo, private=private)
-    print(f"{upload.kind} {folder}: {len(upload.files)} files, with a card, at {page}")
-    if upload.kind != "dataset" and not any(path.startswith(".eval_results/") for path in upload.files):
+    upload = sharing.prepare(folder, repo, results=results, dataset=dataset)
+    page = sharing.push(upload, repo, private=private)
+    print(f"{upload.contents} {folder}: {len(upload.files)} files, with a card, at {page}")
+    if upload.contents != "dataset" and not any(path.startswith(".eval_results/") for path in upload.files):
         print("No .eval_results: it needs --results, and --dataset with the data's name on the hub.")

@@ -38,7 +38,8 @@ def quickstart(
         test: held-out images, of words and font families that no training has seen.
         model: tiny, or tiny-unmarked, its twin whose tower was never taught to mark circled letters.
     """
-    from unblind.data.generation import GenerateOptions, generate
+    from unblind.data.dataset_options import GenerateOptions
+    from unblind.data.generation import generate
     from unblind.report import write_report
     from unblind.runtime.outputs import claim, write_json
     from unblind.tasks.circled_letter.scene import SceneOptions

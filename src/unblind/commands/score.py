@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -23,36 +24,41 @@ def score(predictions: Path, *, rule: str | None = None, out: Path | None = None
     """
     from unblind.errors import DatasetError
     from unblind.runtime.outputs import write_json
-    from unblind.scoring.intervals import proportion
-    from unblind.scoring.metrics import by_rules
-    from unblind.scoring.predictions import read_predictions, restricted_hits
-    from unblind.scoring.rules import rule_named
+    from unblind.scoring.predictions import by_task, read_predictions
+    from unblind.scoring.rules import check_rule
 
     if rule is not None:
-        rule_named(rule)
-    table = read_predictions(predictions)
-    found = by_rules(table)
-    if found is None:
+        check_rule(rule)
+    parts = by_task(read_predictions(predictions))
+    tasks = {name: _numbers(answered, rule) for name, answered in parts.items()}
+    if all(numbers["rules"] is None for numbers in tasks.values()):
         raise DatasetError(
             f"{predictions} has no free answers, which rules are for; evaluate again without --no-free"
         )
-    rules = found if rule is None else {rule: found[rule]}
-    restricted = None
-    if not table["restricted"].null_count:
-        restricted = proportion(sum(restricted_hits(table)), table.num_rows)
-    shown = Table("", "right (95 %)", box=None, pad_edge=False)
-    for name, value in rules.items():
-        shown.add_row(name, percent(value))
-    if restricted:
-        shown.add_row("restricted, no rule", percent(restricted))
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(f"{counted(table.num_rows)}, free answers by rule", shown, sep="\n")
+    for name, numbers in tasks.items():
+        prefix = f"{name}: " if len(tasks) > 1 else ""
+        console.print(f"{prefix}{counted(numbers['n'])}, free answers by rule", _table(numbers), sep="\n")
     if out is not None:
-        numbers = {
-            "predictions": str(predictions),
-            "n": table.num_rows,
-            "restricted": restricted,
-            "rules": rules,
-        }
-        write_json(out, numbers)
+        numbers = next(iter(tasks.values())) if len(tasks) == 1 else {"tasks": tasks}
+        write_json(out, {"predictions": str(predictions), **numbers})
         print(out)
+
+
+def _numbers(answered: Any, rule: str | None) -> dict[str, Any]:
+    from unblind.scoring.metrics import accuracies, by_rules
+
+    return {
+        "n": len(answered),
+        "restricted": accuracies(answered)["restricted"],
+        "rules": by_rules(answered, rule),
+    }
+
+
+def _table(numbers: dict[str, Any]) -> Table:
+    table = Table("", "right (95 %)", box=None, pad_edge=False)
+    for name, value in (numbers["rules"] or {}).items():
+        table.add_row(name, percent(value))
+    if numbers["restricted"]:
+        table.add_row("restricted, no rule", percent(numbers["restricted"]))
+    return table

@@ -4,107 +4,101 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import yaml
-from huggingface_hub import DatasetCardData
+from huggingface_hub import DatasetCard, DatasetCardData
 
+from unblind.data.mixture import Mixture
 from unblind.data.sources import find
 from unblind.tasks.splits import Split
 
-_TEXT = """\
-# Words with one letter circled
-
-Which letter is being circled? Drawn by `unblind generate`; `settings.json` says how.
-The words and the font families of each split occur in no other split.
-
-| split | images |
-| --- | --- |
-{table}
-
-```python
-from datasets import load_dataset
-
-dataset = load_dataset("{place}")
-```
-{notes}
-Limits: horizontal printed words of Latin letters on plain backgrounds, with one ellipse each; no photographs,
-no handwriting, no other scripts. The words are as their list has them, sifted by nothing but their letters.
-Licence: MIT.
-"""
-_PLACE = "path/to/this/folder"
+_TEMPLATE = Path(__file__).with_name("dataset_card.md.j2")
+_FOLDER = "path/to/this/folder"  # what a card calls the dataset until it has a name on the hub
 _FOREIGN = """\
-# {name}
+---
+{{ card_data }}
+---
 
-Splits: {splits}. Whoever made it has not described it yet.
+# {{ pretty_name }}
+
+Splits: {{ splits }}. Whoever made it has not described it yet.
 
 ```python
 from datasets import load_dataset
 
-dataset = load_dataset("{repo}")
+dataset = load_dataset("{{ repo }}")
 ```
 """
-_PARQUET = """
-`image` is a PNG; `prompt` is the question and `answer` the circled letter; `word`, `letter`, `index`
-(zero-based) and `font` (family) say what was drawn. Where `ambiguous` is true the ellipse holds another
-letter's centre too. `scene` is the whole description as JSON: `unblind.redraw(row)` draws the same
-pixels again.
-"""
-_FOLDER = """
-`metadata.csv` of each split has the columns `word, circled_letter, circled_index, image_path` of the original
-notebook, and `file_name`, by which `datasets` finds the images.
-"""
-_LEAK = """
-The prompt holds the word itself. It tells a model the spelling, so that a score with it is no score of sight.
-"""
 
 
-def dataset_card(
-    rows: Mapping[Split, int],
-    sizes: Mapping[Split, int],
-    columns: Mapping[str, str],
-    *,
-    layout: str,
-    prompt: str,
-) -> str:
+def dataset_card(mixture: Mixture, sizes: Mapping[Split, int], folder_columns: Mapping[str, str]) -> str:
     """The text of README.md.
 
     Args:
-        rows: number of images of each split; splits without any are left out.
-        sizes: bytes of each split's files.
-        columns: name to type, as `datasets` will show them.
-        layout: `parquet` or `imagefolder`.
-        prompt: the question, with `{word}` where it holds the word.
+        mixture: what the dataset is made of.
+        sizes: bytes of each split's files, of the splits that have rows.
+        folder_columns: of the metadata.csv, if the dataset is an image folder.
     """
-    counts = {split: count for split, count in rows.items() if count}
+    tasks = [component.task for component in mixture.components]
+    title = "What vision-language models overlook"
+    if len(tasks) == 1:
+        title = tasks[0].pictures or tasks[0].title
+    rows = {split: mixture.options.rows[split] for split in sizes}
+    layout, columns = mixture.options.layout, mixture.columns
+    if layout == "imagefolder":  # `datasets` shows `file_name` as the image
+        own = {name: columns.get(source, "string") for name, source in folder_columns.items()}
+        columns = {"image": "image", **own}
+    meanings = {name: text for task in tasks for name, text in task.meanings.items() if name in columns}
+    card = DatasetCard.from_template(
+        _card_data(title, layout, columns, rows, sizes),
+        str(_TEMPLATE),
+        title=title,
+        tasks=tasks,
+        rows=rows,
+        layout=layout,
+        columns=list(columns)[1:],
+        meanings=meanings,
+        leaks=_leaks(mixture),
+        location=_FOLDER,
+    )
+    return f"{card}\n"
+
+
+def _card_data(
+    title: str, layout: str, columns: Mapping[str, str], rows: Mapping[Split, int], sizes: Mapping[Split, int]
+) -> DatasetCardData:
     pattern = "data/{}-*.parquet" if layout == "parquet" else "{}/**"
-    header = {
-        "license": "mit",
-        "language": ["en"],
-        "task_categories": ["visual-question-answering"],
-        "pretty_name": "Words with one letter circled",
+    more: dict[str, Any] = {
         "tags": ["unblind", "synthetic", "BlindTest"],
-        "size_categories": [_size(sum(counts.values()))],
         "configs": [
             {
                 "config_name": "default",
-                "data_files": [{"split": split, "path": pattern.format(split)} for split in counts],
+                "data_files": [{"split": split, "path": pattern.format(split)} for split in rows],
             }
         ],
         "dataset_info": {
             "features": [{"name": column, "dtype": dtype} for column, dtype in columns.items()],
             "splits": [
                 {"name": split, "num_bytes": sizes[split], "num_examples": count}
-                for split, count in counts.items()
+                for split, count in rows.items()
             ],
             "dataset_size": sum(sizes.values()),
         },
     }
-    text = _TEXT.format(
-        place=_PLACE,
-        table="\n".join(f"| {split} | {count:,} |" for split, count in counts.items()),
-        notes=(_PARQUET if layout == "parquet" else _FOLDER) + (_LEAK if "{word}" in prompt else ""),
+    return DatasetCardData(
+        license="mit",
+        language=["en"],
+        task_categories=["visual-question-answering"],
+        pretty_name=title,
+        size_categories=[_size(sum(rows.values()))],
+        **more,
     )
-    return f"---\n{yaml.safe_dump(header, sort_keys=False)}---\n\n{text}"
+
+
+def _leaks(mixture: Mixture) -> list[str]:
+    """The columns whose values stand in the questions."""
+    questions = {one.task.question(one.prompt, {}) for one in mixture.components}
+    return [f"the {name}" for name in mixture.columns if any(f"{{{name}}}" in text for text in questions)]
 
 
 def published_card(folder: Path, repo: str) -> str:
@@ -114,11 +108,14 @@ def published_card(folder: Path, repo: str) -> str:
     """
     path = folder / "README.md"
     if path.is_file():
-        return path.read_text("utf-8").replace(f'"{_PLACE}"', f'"{repo}"')
-    name = repo.rpartition("/")[2]
-    data = DatasetCardData(task_categories=["visual-question-answering"], pretty_name=name, tags=["unblind"])
-    text = _FOREIGN.format(name=name, splits=", ".join(find(folder)), repo=repo)
-    return f"---\n{data.to_yaml()}\n---\n\n{text}"
+        return path.read_text("utf-8").replace(f'"{_FOLDER}"', f'"{repo}"')
+    data = DatasetCardData(
+        task_categories=["visual-question-answering"],
+        pretty_name=repo.rpartition("/")[2],
+        tags=["unblind"],
+    )
+    card = DatasetCard.from_template(data, template_str=_FOREIGN, splits=", ".join(find(folder)), repo=repo)
+    return f"{card}\n"
 
 
 def _size(count: int) -> str:

@@ -1,43 +1,26 @@
-"""Reading datasets, ours and others', and drawing a row again. `generation` makes ours."""
+"""Reading datasets, ours and others'. `generation` makes ours."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from unblind.data.generation import GenerateOptions, generate
 from unblind.data.sources import SPLIT_NAMES, find
-from unblind.errors import DatasetError, SceneError
-from unblind.tasks.circled_letter.blindtest import known_fonts
-from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.scene import Scene
-from unblind.tasks.fonts import Font, FontLibrary
+from unblind.errors import DatasetError
+from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named, task_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-__all__ = ["GenerateOptions", "generate", "read", "redraw", "splits"]
-
-BENCHMARK_TASK = "Circled Letter"
 _NEEDED = ("image", "prompt", "answer")
 # What the benchmark's schema and the notebook's metadata.csv call otherwise.
 _RENAMED = {"groundtruth": "answer", "circled_letter": "answer", "circled_index": "index"}
-_METADATA = {
-    "word": pa.string(),
-    "index": pa.int64(),
-    "letter": pa.string(),
-    "font": pa.string(),
-    "padding": pa.float64(),
-    "thickness": pa.float64(),
-}
+_CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "string": str}
 
 
 def splits(source: str | Path) -> tuple[str, ...]:
@@ -56,15 +39,16 @@ def read(source: str | Path, split: str | None = None) -> Dataset:
         source: a folder that `generate` made; a Parquet file, or a folder of them; a folder with images and a
             metadata.csv; or the id of a dataset on the Hugging Face Hub. It needs the columns `image`,
             `prompt`, `answer`, or those of XAI/vlmsareblind: `image`, `prompt`, `groundtruth`. Of that
-            benchmark's tasks the circled letters are kept, and its `metadata` is spread over columns;
-            `published` is JSON, {model: {question: whether its answer was right}}.
+            benchmark's tasks those that are known here are kept, under our names, and its `metadata` is
+            spread over columns; `published` is JSON, {model: {question: whether its answer was right}}.
         split: its name; "validation" also finds "valid", "val" and "dev". None: the held-out one, which is
             test, or else validation, or else the only one there is.
 
     Returns:
-        The columns `id` (the row's number where the source has none), `image` (`datasets.Image`: decoded when
-        looked at), `prompt`, `answer`, then the others of the source. For errors that name the row of a
-        broken image, cast the column to `datasets.Image(decode=False)` and use `images.decode_image`.
+        The columns `id` (the row's number where the source has none), `task` where the source records it,
+        `image` (`datasets.Image`: decoded when looked at), `prompt`, `answer`, then its others. For errors
+        that name the row of a broken image, cast the column to `datasets.Image(decode=False)` and use
+        `images.decode_image`.
 
     Raises:
         DatasetError: nothing there, no such split, incomplete, damaged, columns or values missing, no rows,
@@ -72,45 +56,12 @@ def read(source: str | Path, split: str | None = None) -> Dataset:
     """
     from datasets import Dataset, Features, Image
 
-    found = find(source)
-    name = _choose(source, list(found), split)
-    table = _tidy(found[name](), f"{source} ({name})")
+    loaders = find(source)
+    name = _choose(source, list(loaders), split)
+    table = _tidy(loaders[name](), f"{source} ({name})")
     features = Features({**Features.from_arrow_schema(table.schema), "image": Image()})
     # a name of its own for the cache of `map`; the default would hash every image
     return Dataset(table.cast(features.arrow_schema), fingerprint=uuid.uuid4().hex[:16])
-
-
-def redraw(
-    row: Mapping[str, Any], library: FontLibrary | None = None, *, circled: bool = True
-) -> NDArray[np.uint8]:
-    """Draw a row of one of our datasets again from its `scene`: the same pixels, bit for bit.
-
-    Args:
-        row: with `scene`, a JSON text.
-        library: where its font is looked up; None: the fonts of a plain install, and the benchmark's.
-        circled: with the ellipse.
-
-    Returns:
-        (height, width, 3) uint8 RGB.
-
-    Raises:
-        DatasetError: the row has no scene, or a damaged one.
-        FontsError: its font is not there.
-    """
-    scene, font = scene_of(row, library)
-    return draw(scene, font, circled=circled)
-
-
-def scene_of(row: Mapping[str, Any], library: FontLibrary | None = None) -> tuple[Scene, Font]:
-    """A row's scene and the font to draw it with. Raises DatasetError and FontsError as `redraw` does."""
-    text = row.get("scene")
-    if not isinstance(text, str):
-        raise DatasetError("the row has no 'scene'; only rows of Parquet datasets by `unblind generate` do")
-    try:
-        scene = Scene.from_json(text)
-    except SceneError as error:
-        raise DatasetError(f"row {row.get('id', '?')}: {error}; generate the dataset again") from None
-    return scene, (library or known_fonts()).get(scene.font.digest)
 
 
 def _choose(source: str | Path, names: list[str], wanted: str | None) -> str:
@@ -125,7 +76,7 @@ def _choose(source: str | Path, names: list[str], wanted: str | None) -> str:
     raise DatasetError(f"{source} has no {what}; it has {', '.join(names)}: name one of these (--split)")
 
 
-def _tidy(table: pa.Table, where: str) -> pa.Table:
+def _tidy(table: pa.Table, source: str) -> pa.Table:
     """The columns that `read` promises, in its order."""
     for old, new in _RENAMED.items():
         if old in table.column_names and new not in table.column_names:
@@ -133,40 +84,44 @@ def _tidy(table: pa.Table, where: str) -> pa.Table:
     missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
         raise DatasetError(
-            f"{where}: lacks {', '.join(missing)}; needed are the columns image, prompt and answer (or"
+            f"{source}: lacks {', '.join(missing)}; needed are the columns image, prompt and answer (or"
             f" groundtruth), found are {', '.join(table.column_names) or 'none'}"
         )
     if not len(table):
-        raise DatasetError(f"{where}: has no rows; name another dataset or split")
+        raise DatasetError(f"{source}: has no rows; name another dataset or split")
     if "id" not in table.column_names:
         table = table.append_column("id", pa.array(range(len(table))))
-    table = _only_circles(table)
+    table = _our_tasks(table)
     for name in ("id", "prompt", "answer"):
-        table = _put(table, name, _texts(table, name, where))
+        table = _put(table, name, _texts(table, name, source))
     table = _spread_metadata(table)
-    first = ("id", *_NEEDED)
+    first = [name for name in ("id", "task", *_NEEDED) if name in table.column_names]
     return table.select([*first, *(name for name in table.column_names if name not in first)])
 
 
-def _only_circles(table: pa.Table) -> pa.Table:
-    """Without the benchmark's other tasks, if it is the benchmark."""
+def _our_tasks(table: pa.Table) -> pa.Table:
+    """The benchmark's tasks by our names, without those that are not known here; other data as it is."""
     if "task" not in table.column_names:
         return table
-    circles = pc.equal(table["task"].cast(pa.string()), BENCHMARK_TASK)
-    return table.filter(circles) if pc.any(circles).as_py() else table
+    ours = {theirs: name for name in TASKS for theirs in task_named(name).benchmark}
+    names = [None if name is None else str(name) for name in table["task"].to_pylist()]
+    if ours.keys().isdisjoint(names):
+        return table
+    table = _put(table, "task", pa.array([ours.get(name or "", name) for name in names], pa.string()))
+    return table.filter(pa.array([name in ours or name in TASKS for name in names]))
 
 
-def _texts(table: pa.Table, name: str, where: str) -> pa.ChunkedArray:
+def _texts(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
     column = table[name]
     try:
         texts = column.cast(pa.string())
     except pa.ArrowException:
-        raise DatasetError(f"{where}: the column '{name}' holds {column.type}; it needs text") from None
+        raise DatasetError(f"{source}: the column '{name}' holds {column.type}; it needs text") from None
     bad = pc.or_(pc.is_null(texts), pc.equal(pc.utf8_trim_whitespace(pc.fill_null(texts, "")), ""))
     row = pc.index(bad, True).as_py()
     if row >= 0:
-        which = f", row {row}" if name == "id" else f", row {table['id'][row]}"
-        raise DatasetError(f"{where}{which}: no {name}; fill it in, or remove the row")
+        number = row if name == "id" else table["id"][row]
+        raise DatasetError(f"{source}, row {number}: no {name}; fill it in, or remove the row")
     return texts
 
 
@@ -175,14 +130,39 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
     if "metadata" not in table.column_names:
         return table
     objects = [_object(text) for text in table["metadata"].to_pylist()]
-    for name, kind in _METADATA.items():
-        values = [_value(thing.get(name), kind) for thing in objects]
-        if name not in table.column_names and any(value is not None for value in values):
-            table = table.append_column(name, pa.array(values, kind))
-    results = [_published(thing.get("published")) for thing in objects]
-    if "published" not in table.column_names and any(results):
-        table = table.append_column("published", pa.array(results, pa.string()))
-    return table if "letter" in table.column_names else table.append_column("letter", table["answer"])
+    names = table["task"].to_pylist() if "task" in table.column_names else [None] * len(table)
+    names = [str(name or DEFAULT_TASK) for name in names]
+    tasks = {name: task_of(name) for name in set(names)}
+    told = [
+        {
+            **tasks[name].benchmark_columns({**metadata, "groundtruth": answer}),
+            "published": _published(metadata.get("published")),
+        }
+        for name, metadata, answer in zip(names, objects, table["answer"].to_pylist(), strict=True)
+    ]
+    dtypes = {name: dtype for task in tasks.values() for name, dtype in task.own_columns.items()}
+    for name in dict.fromkeys(name for row in told for name in row):
+        column = _column([row.get(name) for row in told], dtypes.get(name))
+        if name not in table.column_names and column.null_count < len(column):
+            table = table.append_column(name, column)
+    return table
+
+
+def _column(values: list[Any], dtype: str | None) -> pa.Array:
+    """Values as a column of a task's type; of the first one's type where the task names none."""
+    if dtype is None:
+        first = next((value for value in values if value is not None), None)
+        dtype = {bool: "bool", int: "int64", float: "float64"}.get(type(first), "string")
+    return pa.array([_value(value, dtype) for value in values], pa.type_for_alias(dtype))
+
+
+def _value(value: Any, dtype: str) -> Any:
+    """A value of someone's metadata; None where it cannot be of this type."""
+    try:
+        value = None if value is None else _CLASSES[dtype.rstrip("0123456789")](value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return None if isinstance(value, int) and not -(2**63) <= value < 2**63 else value
 
 
 def _published(results: Any) -> str | None:
@@ -203,19 +183,10 @@ def _published(results: Any) -> str | None:
 def _object(text: Any) -> dict[str, Any]:
     """What the JSON text holds; nothing where it is no object: elsewhere `metadata` may be anything."""
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except (TypeError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _value(value: Any, kind: pa.DataType) -> str | float | None:
-    try:
-        if kind == pa.int64():
-            return int(value) if -(2**63) <= int(value) < 2**63 else None
-        return str(value) if kind == pa.string() and value is not None else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
+    return value if isinstance(value, dict) else {}
 
 
 def _put(table: pa.Table, name: str, column: pa.ChunkedArray) -> pa.Table:

@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from unblind.errors import DatasetError
+from unblind.errors import DatasetError, NoDatasetError
 from unblind.runtime.outputs import read_settings
-from unblind.tasks.prompts import DEFAULT_PROMPT, prompt_text
+from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 Loader = Callable[[], pa.Table]
 
@@ -27,7 +27,7 @@ SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val",
 _SHARD = re.compile(r"(?P<split>\w+?)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parquet")
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 _FILE_COLUMNS = ("file_name", "image_path")  # of a metadata.csv: the image folder's name, and the notebook's
-_CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "prompt", "answer", "id")
+_CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "task", "prompt", "answer", "id")
 
 
 def find(source: str | Path) -> dict[str, Loader]:
@@ -69,7 +69,7 @@ def _find_images(folder: Path) -> dict[str, Loader]:
         tables = {"train": [folder / "metadata.csv"]}
     _check_complete(folder, tables)
     if not tables:
-        raise DatasetError(f"{folder}: no Parquet file and no metadata.csv in this folder; check the path")
+        raise NoDatasetError(f"{folder}: no Parquet file and no metadata.csv in this folder; check the path")
     return {split: partial(_load_metadata, paths[0], folder) for split, paths in tables.items()}
 
 
@@ -130,7 +130,7 @@ def _check_rows(path: Path) -> None:
 def _load_metadata(path: Path, root: Path) -> pa.Table:
     try:
         options = pa.csv.ConvertOptions(column_types=dict.fromkeys(_CSV_TEXTS, pa.string()))
-        table = pa.csv.read_csv(path, convert_options=options)
+        table = _empty_as_null(pa.csv.read_csv(path, convert_options=options))
     except (pa.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: not a readable CSV file ({error}); make it again") from None
     column = next((name for name in _FILE_COLUMNS if name in table.column_names), None)
@@ -144,11 +144,20 @@ def _load_metadata(path: Path, root: Path) -> pa.Table:
     if "id" not in table.column_names:
         table = table.append_column("id", pa.array([Path(name).stem for name in names], pa.string()))
     if "prompt" not in table.column_names:  # the notebook's files leave the question out
-        table = table.append_column(
-            "prompt", pa.array([prompt_text(DEFAULT_PROMPT)] * len(names), pa.string())
-        )
+        letters = task_named(DEFAULT_TASK)
+        prompts = [letters.question(letters.default_prompt, {})] * len(names)
+        table = table.append_column("prompt", pa.array(prompts, pa.string()))
     files = pa.array([str(base / name) if name else None for name in names], pa.string())
     return _with_images(table.append_column("image", files), [root], str(path))
+
+
+def _empty_as_null(table: pa.Table) -> pa.Table:
+    """A CSV file has no other way to say that a row lacks a text; the word `null` stays a word."""
+    for i, name in enumerate(table.column_names):
+        if _is_text(table[name].type):
+            column = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, table[name].type), table[name])
+            table = table.set_column(i, name, column)
+    return table
 
 
 def _find_on_hub(source: str) -> dict[str, Loader]:

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, nullcontext
 from threading import Lock
 
 from peft import PeftModel
-from PIL import Image
 
-from unblind.evaluation.run import Answer, answer, letter_probabilities
+from unblind.evaluation.answers import Answer, answer, ask, choice_shares
 from unblind.models.loading import Loaded
-from unblind.tasks.words import LETTERS
+from unblind.tasks.base import Task
+from unblind.tasks.controls import Picture
 
 AT_ONCE = 4  # hidden parts a forward pass: few, so that an answer never waits long for the pass before it
 
@@ -20,35 +20,45 @@ AT_ONCE = 4  # hidden parts a forward pass: few, so that an answer never waits l
 class Models:
     """The blind model and, where there is an adapter, the cured one: the same weights with it and without."""
 
-    def __init__(self, loaded: Loaded, prompt: str) -> None:
-        self.loaded, self.prompt = loaded, prompt
+    def __init__(self, loaded: Loaded, task: Task[object]) -> None:
+        self.loaded, self.task = loaded, task
         self._turn = Lock()  # pages are answered in threads, and an adapter is switched for all of them
         size = loaded.processor.image_processor.size
         self.image_size = int(size["height"])
         self.names = ("blind", "cured") if isinstance(loaded.model, PeftModel) else ("blind",)
 
-    def ask(self, image: Image.Image, word: str = "") -> list[Answer]:
-        """Each model's answer to a picture. Raises DatasetError if the prompt needs a word."""
-        rows = [{"image": image, "prompt": self.prompt, "word": word}]
+    def restricts(self, picture: Picture) -> bool:
+        """Whether the answer to a picture is one of the task's choices."""
+        choices = self.task.answers.choices
+        return choices is not None and picture.answer in (None, *choices)
+
+    def ask(self, picture: Picture) -> list[Answer]:
+        """Each model's answer. Raises DatasetError and ModelError as `evaluation.answer` does."""
+        row = {**picture.row, "image": picture.image}
         answers = []
         for name in self.names:
             with self._turn, self._as(name):
-                answers += answer(self.loaded, rows)
+                answers += answer(self.loaded, [row], task=self.task, restricted=self.restricts(picture))
         return answers
 
-    def hide(
-        self, whole: Image.Image, hidden: Sequence[Image.Image], word: str = ""
-    ) -> Iterator[list[list[float]]]:
+    def hide(self, picture: Picture) -> Iterator[list[list[float]]]:
         """By how much the probability of each model's answer falls in the pictures with a part hidden.
 
-        Yields, after every few pictures, a list for each model, of the falls known so far.
+        Yields, after every few pictures, a list for each model, of the falls known so far; nothing where
+        answers are not restricted.
         """
-        rows = [{"image": image, "prompt": self.prompt, "word": word} for image in (whole, *hidden)]
+        if not self.restricts(picture):
+            return
+        images = [picture.image, *(part.hidden for part in picture.parts)]
+        rows = [{**picture.row, "image": image} for image in images]
         shares: list[list[list[float]]] = [[] for _ in self.names]
         for start in range(0, len(rows), AT_ONCE):
             for name, known in zip(self.names, shares, strict=True):
                 with self._turn, self._as(name):
-                    known += letter_probabilities(self.loaded, rows[start : start + AT_ONCE]).tolist()
+                    of_views = choice_shares(
+                        self.loaded, *ask(self.loaded, rows[start : start + AT_ONCE], task=self.task)
+                    )
+                    known += [share.tolist() for share in of_views if share is not None]
                 time.sleep(0.002)  # whoever waits for an answer goes first
             yield [_falls(known) for known in shares]
 
@@ -60,5 +70,5 @@ class Models:
 
 
 def _falls(shares: Sequence[Sequence[float]]) -> list[float]:
-    best = max(range(len(LETTERS)), key=lambda i: shares[0][i])
+    best = max(range(len(shares[0])), key=lambda i: shares[0][i])
     return [shares[0][best] - row[best] for row in shares[1:]]

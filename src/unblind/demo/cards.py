@@ -8,14 +8,14 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from numpy.typing import NDArray
 
 from unblind.data.images import encode_png
-from unblind.demo.paint import Box, Picture
-from unblind.evaluation.run import Answer
+from unblind.evaluation.answers import Answer
+from unblind.tasks.base import Task
+from unblind.tasks.controls import Controls, Large, Picture
+from unblind.tasks.registry import DEFAULT_TASK
 
 LEAST = 0.05  # a fall of the probability that is worth naming
 _environment = Environment(
@@ -26,17 +26,19 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters["percent"] = lambda share: f"{share:.0%}".replace("%", "\u202f%")
+_environment.globals["default_task"] = DEFAULT_TASK
 _cards: Any = _environment.get_template("demo.html.j2").module  # the macros of the template
 
 
-def head(model: str, adapter: str | None) -> str:
+def head(controls: Controls, model: str, adapter: str | None) -> str:
     """The page's title and what it is about."""
-    return str(_cards.head(model, adapter))
+    lead = controls.lead if adapter else controls.lead_blind
+    return str(_cards.head(controls.heading, lead, model, adapter))
 
 
-def canvas(pixels: NDArray[np.uint8], boxes: Sequence[Box], word: str, index: int) -> str:
-    """The drawn word, a button on each letter."""
-    return str(_cards.canvas(_uri(encode_png(pixels), "png"), boxes, word, index, *_band(boxes, 0.7)))
+def canvas(picture: Large) -> str:
+    """The drawn picture, a button on each of its spots."""
+    return str(_cards.canvas(_png_uri(encode_png(picture.pixels)), picture, *picture.band))
 
 
 def notice(text: str) -> str:
@@ -45,20 +47,39 @@ def notice(text: str) -> str:
 
 
 def answers(
-    names: Sequence[str], found: Sequence[Answer], truth: str | None, seconds: float, size: int
+    task: Task[Any],
+    names: Sequence[str],
+    given: Sequence[Answer],
+    truth: str | None,
+    seconds: float,
+    size: int,
 ) -> str:
-    """The models' answers side by side; `truth` is the circled letter where it is known."""
-    return str(_cards.answers(list(zip(names, found, strict=True)), truth, seconds, size))
+    """The models' answers side by side.
+
+    Args:
+        task: whose answers they are.
+        names: of the models.
+        given: what each answers.
+        truth: the right answer, where it is known.
+        seconds: that it took.
+        size: px, of the picture that the models saw.
+    """
+    shown = []
+    for name, answer in zip(names, given, strict=True):
+        reply = (answer.free or "") if answer.restricted is None else answer.restricted
+        right = None if truth is None else task.answers.same(reply, truth)
+        shown.append({"name": name, "reply": reply[:40], "right": right, "answer": answer})
+    return str(_cards.answers(shown, truth, task, seconds, size))
 
 
-def limits() -> str:
+def limits(uploads: str) -> str:
     """What can be uploaded."""
-    return str(_cards.limits())
+    return str(_cards.limits(uploads))
 
 
-def nothing(names: Sequence[str]) -> str:
+def nothing(task: Task[Any], names: Sequence[str]) -> str:
     """The place of the answers while there is nothing to ask."""
-    return str(_cards.nothing(names))
+    return str(_cards.nothing(names, task))
 
 
 def looks(names: Sequence[str], picture: Picture, falls: Sequence[Sequence[float]]) -> str:
@@ -70,31 +91,23 @@ def looks(names: Sequence[str], picture: Picture, falls: Sequence[Sequence[float
     views = [
         {
             "name": name,
-            "parts": list(zip(picture.boxes, known, strict=False)),
-            "said": _said(picture, known) if len(known) == len(picture.boxes) else "",
+            "parts": list(zip(picture.parts, known, strict=False)),
+            "caption": _caption(picture, known) if len(known) == len(picture.parts) else "",
         }
         for name, known in zip(names, falls, strict=True)
     ]
-    top, height = _band(picture.boxes, 0.4) if picture.ring else (0.0, 1.0)
-    return str(_cards.looks(views, _uri(out.getvalue(), "png"), picture, thumbnail.size, top, height))
+    return str(_cards.looks(views, _png_uri(out.getvalue()), picture, thumbnail.size, *picture.band))
 
 
-def _band(boxes: Sequence[Box], least: float) -> tuple[float, float]:
-    """Top and height, as shares, of what is worth showing of a picture: the word and its ring."""
-    reach = max(max(0.5 - y, y + height - 0.5) for _, y, _, height in boxes)
-    height = min(1.0, max(least, 3 * reach))
-    return (1 - height) / 2, height
-
-
-def _said(picture: Picture, falls: Sequence[float]) -> str:
-    """In words: what hiding the ring does, and the letters that matter most."""
-    named = [(label, fall) for label, fall in zip(picture.labels, falls, strict=True) if label]
+def _caption(picture: Picture, falls: Sequence[float]) -> str:
+    """In words: what hiding the first part does, and the others that matter most."""
+    named = [(part.label, fall) for part, fall in zip(picture.parts, falls, strict=True) if part.label]
     if not named:
         return ""
-    (ring, of_ring), *letters = named
-    most = sorted((pair for pair in letters if pair[1] >= LEAST), key=lambda pair: -pair[1])[:2]
-    facts = [f"Without {label}: {_points(fall)}" for label, fall in ((ring, of_ring), *most)]
-    return "; ".join([facts[0], *(fact.replace("W", "w", 1) for fact in facts[1:])]) + "."
+    first, *others = named
+    most = sorted((pair for pair in others if pair[1] >= LEAST), key=lambda pair: -pair[1])[:2]
+    facts = [f"ithout {label}: {_points(fall)}" for label, fall in (first, *most)]
+    return "W" + "; w".join(facts) + "."
 
 
 def _points(fall: float) -> str:
@@ -102,5 +115,5 @@ def _points(fall: float) -> str:
     return "no change" if points == 0 else f"{-points:+d} points".replace("-", "\u2212")
 
 
-def _uri(data: bytes, kind: str) -> Markup:
-    return Markup(f"data:image/{kind};base64,{base64.b64encode(data).decode()}")  # noqa: S704
+def _png_uri(png: bytes) -> Markup:
+    return Markup(f"data:image/png;base64,{base64.b64encode(png).decode()}")  # noqa: S704

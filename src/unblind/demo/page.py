@@ -1,115 +1,116 @@
-"""The page itself: what is on it, what happens when it is touched, and serving it."""
+"""The page itself: what is on it, and what happens when it is touched."""
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from unblind.demo import cards
 from unblind.demo.ask import Models
-from unblind.demo.paint import COLOURS, Drawing, Picture, uploaded
+from unblind.demo.uploads import uploaded
 from unblind.errors import DemoError, UnblindError
-from unblind.tasks.fonts import Font, FontLibrary, split_of_family
-from unblind.tasks.words import load_words
+from unblind.tasks.controls import Controls, Picture
 
-WORD, INDEX, FONT = "Acknowledgement", 3, "Source Serif Pro"  # the benchmark's word, in a held-out family
 CLICK = """
 element.addEventListener("click", (event) => {
-  const letter = event.target.closest("[data-index]");
-  if (letter) trigger("click", {letter: Number(letter.dataset.index)});
+  const spot = event.target.closest("[data-spot]");
+  if (spot) trigger("click", {spot: Number(spot.dataset.spot)});
 });
 """
+# Newest first: while one answer is awaited, only the last of the wishes that come meanwhile is kept.
+NEWEST: dict[str, Any] = {
+    "show_progress": "hidden",
+    "trigger_mode": "always_last",
+    "api_visibility": "private",
+}
 
-
-Shown = tuple[Any, str, int, str, str]  # the picture, a notice, the circled index, answers, looks
+Shown = tuple[Any, str, int, str, str]  # the picture, a notice, the chosen spot, answers, looks
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the page's events do, with the models and fonts they need."""
+    """What the page's events do, with the models and the task's controls."""
 
     models: Models
-    fonts: dict[str, Font]  # by family
+    controls: Controls
     turns: dict[str | None, int] = field(default_factory=dict)  # by page: how often it has asked
 
-    def circle(self, event: gr.EventData, request: gr.Request, *wishes: Any) -> Shown:
-        """Circle the letter that was clicked on, as `draw` does."""
-        return self.draw(request, event.letter, *wishes)
+    def choose(self, event: gr.EventData, request: gr.Request, *values: Any) -> Shown:
+        """Choose the spot that was clicked on, as `draw` does."""
+        return self.draw(request, event.spot, *values)
 
-    def draw(self, request: gr.Request, index: int, *wishes: Any) -> Shown:
-        """Draw the word and ask about it: the picture, a notice, the circled index, answers and looks."""
+    def draw(self, request: gr.Request, *values: Any) -> Shown:
+        """Draw what the controls say and ask about it."""
         self._new_turn(request)
         try:
-            drawing = self._drawing(index, *wishes)
-            pixels, boxes = drawing.shown()
-            picture = drawing.asked(self.models.image_size)
-            said, looks = self._ask(picture, drawing.word[drawing.index], request)
+            large = self.controls.large(values)
+            picture = self.controls.picture(values)
+            answers, looks = self._ask(picture, request)
         except UnblindError as error:
-            return gr.skip(), cards.notice(str(error)), index, cards.nothing(self.models.names), ""
-        shown = cards.canvas(pixels, boxes, drawing.word, drawing.index)
-        return shown, cards.notice(picture.note), drawing.index, said, looks
+            return gr.skip(), cards.notice(str(error)), values[0], self.nothing(), ""
+        return cards.canvas(large), cards.notice(picture.note), large.spot, answers, looks
 
-    def look_at_drawing(self, request: gr.Request, *inputs: Any) -> Iterator[str]:
-        """Where the models look in the drawn word, part by part."""
+    def look_at_drawing(self, request: gr.Request, *values: Any) -> Iterator[str]:
+        """Where the models look in the drawn picture, part by part."""
         try:
-            picture = self._drawing(*inputs).asked(self.models.image_size)
-        except DemoError:
+            picture = self.controls.picture(values)
+        except UnblindError:
             return
         yield from self._look(picture, request)
 
-    def read(self, request: gr.Request, file: dict[str, Any] | None) -> tuple[str, str, str]:
+    def read(self, request: gr.Request, file: dict[str, Any] | None, question: str) -> tuple[str, str, str]:
         """Ask about an uploaded picture: a notice, answers, looks."""
         self._new_turn(request)
         if not file:
-            return "", cards.nothing(self.models.names), ""
+            return "", self.nothing(), ""
         try:
-            picture = uploaded(str(file["path"]))
-            said, _ = self._ask(picture, None, request)
+            picture = self._uploaded(file, question)
+            answers, _ = self._ask(picture, request)
         except UnblindError as error:
-            return cards.notice(str(error)), cards.nothing(self.models.names), ""
-        return cards.notice(picture.note), said, ""
+            return cards.notice(str(error)), self.nothing(), ""
+        return cards.notice(picture.note), answers, ""
 
-    def look_at_file(self, request: gr.Request, file: dict[str, Any] | None) -> Iterator[str]:
+    def look_at_file(self, request: gr.Request, file: dict[str, Any] | None, question: str) -> Iterator[str]:
         """Where the models look in an uploaded picture, tile by tile."""
         if file:
             try:
-                picture = uploaded(str(file["path"]))
+                picture = self._uploaded(file, question)
             except UnblindError:
                 return
             yield from self._look(picture, request)
 
-    def another(self) -> tuple[str, int, str]:
-        """A held-out word, one of its letters, and a held-out family."""
-        word = load_words(max_length=12).sample(np.random.default_rng(), "test")
-        held_out = [family for family in self.fonts if split_of_family(family) == "test"]
-        return word, random.randrange(len(word)), random.choice(held_out or list(self.fonts))
+    def nothing(self) -> str:
+        """The place of the answers while there is nothing to ask."""
+        return cards.nothing(self.models.task, self.models.names)
 
-    def _drawing(
-        self, index: int, word: str, family: str, share: float, line_width: float, colour: str
-    ) -> Drawing:
-        word = (word or "").strip()
-        index = min(max(0, int(index)), max(0, len(word) - 1))
-        return Drawing(word, index, self.fonts[family], share / 100, line_width, colour)
+    def close(self, request: gr.Request) -> None:
+        """Forget a page that was closed."""
+        self.turns.pop(request.session_hash, None)
 
-    def _ask(self, picture: Picture, truth: str | None, request: gr.Request) -> tuple[str, str]:
+    def _uploaded(self, file: dict[str, Any], question: str) -> Picture:
+        for column in self.models.task.own_columns:
+            if f"{{{column}}}" in question:
+                raise DemoError(f"The question needs the picture's {column}, which an upload does not tell.")
+        return uploaded(str(file["path"]), question)
+
+    def _ask(self, picture: Picture, request: gr.Request) -> tuple[str, str]:
         began = time.perf_counter()
-        found = self.models.ask(picture.image, picture.word)
+        given = self.models.ask(picture)
         seconds = time.perf_counter() - began
         self._new_turn(request)  # a look that began meanwhile was for what was there before
-        names = self.models.names
-        said = cards.answers(names, found, truth, seconds, self.models.image_size)
-        return said, cards.looks(names, picture, [[] for _ in names])
+        names, size = self.models.names, self.models.image_size
+        answers = cards.answers(self.models.task, names, given, picture.answer, seconds, size)
+        looks = picture.parts and self.models.restricts(picture)
+        return answers, cards.looks(names, picture, [[] for _ in names]) if looks else ""
 
     def _look(self, picture: Picture, request: gr.Request) -> Iterator[str]:
         """Part by part, until the page asks for something newer."""
         turn = self.turns.get(request.session_hash)
-        for falls in self.models.hide(picture.image, picture.hidden, picture.word):
+        for falls in self.models.hide(picture):
             if self.turns.get(request.session_hash) != turn:
                 return
             yield cards.looks(self.models.names, picture, falls)
@@ -117,107 +118,63 @@ class Demo:
     def _new_turn(self, request: gr.Request) -> None:
         self.turns[request.session_hash] = self.turns.get(request.session_hash, 0) + 1
 
-    def close(self, request: gr.Request) -> None:
-        """Forget a page that was closed."""
-        self.turns.pop(request.session_hash, None)
-
-
-def one_a_family(library: FontLibrary) -> dict[str, Font]:
-    """The plainest font of each family."""
-
-    def plainness(font: Font) -> tuple[bool, bool, bool]:
-        return font.style != "Regular", font.italic, font.bold
-
-    chosen: dict[str, Font] = {}
-    for font in sorted(library.fonts, key=plainness):
-        chosen.setdefault(font.family, font)
-    return dict(sorted(chosen.items()))
-
-
-def _labels(families: Sequence[str]) -> list[tuple[str, str]]:
-    seen = {"train": "seen in training", "validation": "watched in training", "test": "held out"}
-    return [(f"{family} · {seen[split_of_family(family)]}", family) for family in families]
-
 
 def build(demo: Demo) -> gr.Blocks:
     """The page."""
-    loaded = demo.models.loaded
+    loaded, controls = demo.models.loaded, demo.controls
     with gr.Blocks(title="Unblind demo", analytics_enabled=False, delete_cache=(600, 3000)) as page:
-        gr.HTML(cards.head(loaded.name, loaded.adapter))
-        index = gr.State(INDEX)
+        gr.HTML(cards.head(controls, loaded.name, loaded.adapter))
+        spot = gr.State(controls.first_spot)
         with gr.Row(elem_classes="bench"):
             with gr.Column(scale=5, min_width=280):
-                with gr.Tab("Draw a word") as drawing:
+                with gr.Tab(controls.tab) as drawing:
                     canvas = gr.HTML(js_on_load=CLICK)
                     with gr.Row(elem_classes="typing"):
-                        word = gr.Textbox(WORD, label="Word", max_length=60, scale=1, min_width=150)
+                        below = controls.below()
                         other = gr.Button("Another", scale=0, min_width=100)
                     notice = gr.HTML()
                 with gr.Tab("Your own picture", elem_id="own") as own:
-                    file = gr.Image(
-                        type="filepath",
-                        sources=["upload", "clipboard"],
-                        show_label=False,
-                        elem_id="file",
-                        height=320,
-                    )
-                    file_notice = gr.HTML()
-                    look = gr.Button("Where do they look?")
-                    gr.HTML(cards.limits())
+                    file, question, look, file_notice = _upload(controls)
             with gr.Column(scale=6, min_width=280):
-                answers = gr.HTML(cards.nothing(demo.models.names))
+                answers = gr.HTML(demo.nothing())
                 looks = gr.HTML()
             with gr.Column(elem_classes="wishes", min_width=280):
-                family = gr.Dropdown(
-                    _labels(list(demo.fonts)),
-                    value=FONT if FONT in demo.fonts else next(iter(demo.fonts)),
-                    label="Font",
-                )
-                with gr.Row():
-                    share = gr.Slider(
-                        30,
-                        95,
-                        80,
-                        step=5,
-                        label="Size, % of the width",
-                        min_width=130,
-                        elem_id="size",
-                        buttons=[],
-                    )
-                    line_width = gr.Slider(
-                        2,
-                        10,
-                        5,
-                        step=0.5,
-                        label="Line width, points",
-                        min_width=130,
-                        elem_id="line",
-                        buttons=[],
-                    )
-                colour = gr.Radio(list(COLOURS), value="red", label="Ring")
+                values = [*below, *controls.beside()]
 
-        wishes = [word, family, share, line_width, colour]
-        shown = [canvas, notice, index, answers, looks]
-        touched = [
-            word.change,  # `input` would miss what is pasted or dictated
-            family.change,
-            share.change,
-            line_width.change,
-            colour.change,
-            drawing.select,  # which happens as the page opens, too
-        ]
-        newest: dict[str, Any] = {
-            "show_progress": "hidden",
-            "trigger_mode": "always_last",
-            "api_visibility": "private",
-        }
-        asked = gr.on(touched, demo.draw, [index, *wishes], shown, **newest)
-        asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        asked = canvas.click(demo.circle, wishes, shown, **newest | {"trigger_mode": "multiple"})
-        asked.then(demo.look_at_drawing, [index, *wishes], looks, **newest)
-        other.click(demo.another, None, [word, index, family], **newest)  # and these have changed
-        raw: dict[str, Any] = newest | {"preprocess": False}  # Gradio's own reading fails without a word
-        gr.on([file.change, own.select], demo.read, file, [file_notice, answers, looks], **raw)
-        look.click(demo.look_at_file, file, looks, **raw)
+        shown = [canvas, notice, spot, answers, looks]
+        # A text's `input` would miss what is pasted or dictated; `select` happens as the page opens, too.
+        touched = [*(component.change for component in values), drawing.select]
+        asked = gr.on(touched, demo.draw, [spot, *values], shown, **NEWEST)
+        asked.then(demo.look_at_drawing, [spot, *values], looks, **NEWEST)
+        asked = canvas.click(demo.choose, values, shown, **NEWEST | {"trigger_mode": "multiple"})
+        asked.then(demo.look_at_drawing, [spot, *values], looks, **NEWEST)
+        other.click(controls.another, None, [spot, *values], **NEWEST)  # and these have changed
+        raw: dict[str, Any] = NEWEST | {"preprocess": False}  # Gradio's own reading fails without a word
+        upload = [file, question]
+        gr.on(
+            [file.change, question.submit, own.select],
+            demo.read,
+            upload,
+            [file_notice, answers, looks],
+            **raw,
+        )
+        look.click(demo.look_at_file, upload, looks, **raw)
         page.unload(demo.close)
     return page
+
+
+def _upload(controls: Controls) -> tuple[gr.Image, gr.Textbox, gr.Button, gr.HTML]:
+    """The tab for a picture of one's own: the file, the question, a button to look, a notice."""
+    file = gr.Image(
+        type="filepath", sources=["upload", "clipboard"], show_label=False, elem_id="file", height=320
+    )
+    question = gr.Textbox(
+        controls.task.question(controls.prompt, {}),
+        label="Question",
+        max_length=300,
+        visible=controls.any_question,
+    )
+    notice = gr.HTML()
+    look = gr.Button("Where do they look?", visible=controls.task.answers.choices is not None)
+    gr.HTML(cards.limits(controls.uploads))
+    return file, question, look, notice

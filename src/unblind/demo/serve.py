@@ -16,9 +16,9 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from unblind.demo.ask import Models
-from unblind.demo.page import Demo, build, one_a_family
+from unblind.demo.page import Demo, build
 from unblind.errors import DemoError
-from unblind.tasks.fonts import FontLibrary
+from unblind.tasks.controls import Controls
 
 UPLOAD = "10mb"
 # With this the browser itself refuses whatever is not from here.
@@ -47,30 +47,48 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(place: socket.socket, models: Models, fonts: FontLibrary) -> None:
-    """Serve the page until it is interrupted; uploads lie in a temporary folder until then at most."""
+def serve(listening: socket.socket, models: Models, controls: Controls, root_path: str = "") -> None:
+    """Serve the page until it is interrupted; uploads lie in a temporary folder until then at most.
+
+    Args:
+        listening: where.
+        models: that are asked.
+        controls: of the task.
+        root_path: the path, or the whole address, under which a proxy shows the page.
+    """
     with TemporaryDirectory(prefix="unblind-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         server = uvicorn.Server(
             uvicorn.Config(
-                _app(build(Demo(models, one_a_family(fonts)))),
+                _app(build(Demo(models, controls)), root_path),
                 log_level="warning",
                 timeout_graceful_shutdown=1,
             )
         )
-        host, port = place.getsockname()[:2]
+        host, port = listening.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)", flush=True)
         if not ip_address(host).is_loopback:
             print("Whoever reaches this machine can use it: it asks for no password.", flush=True)
-        server.run(sockets=[place])
+        server.run(sockets=[listening])
 
 
-def _app(page: gr.Blocks) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+def check_root_path(root_path: str) -> str:
+    """A path that begins with a slash, or a whole address; without a slash at its end. Raises DemoError."""
+    if root_path and not root_path.startswith(("/", "http://", "https://")):
+        raise DemoError(
+            f"--root-path {root_path}: begins with neither / nor http:// nor https://; name the path of the"
+            " page behind the proxy, such as /demo"
+        )
+    return root_path.rstrip("/")
+
+
+def _app(page: gr.Blocks, root_path: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The page with `POLICY` on all that it sends."""
     mounted = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         page,
         path="/",
+        root_path=root_path or None,
         footer_links=[],
         run_history=False,
         max_file_size=UPLOAD,

@@ -1,94 +1,119 @@
 """The same samples, prompts and rules for any model that Inspect reaches; needs the extra `inspect`.
 
-    inspect eval unblind/circled_letter --model openai/gpt-4o -T data=circles -T limit=100
+    inspect eval unblind/evaluate --model openai/gpt-4o -T data=circles -T task=circled-letter -T limit=100
 
 Inspect calls the provider, retries, keeps to rate limits and writes the logs. Only free answers are measured:
-providers give no probabilities of 52 letters.
+providers give no probabilities of all the choices.
 """
 
 from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from inspect_ai import Task, task
+import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
 from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
 from inspect_ai.solver import TaskState, generate
 from inspect_ai.util import registry_info
 
-from unblind.data.images import decode_image
 from unblind.data.reading import read
-from unblind.errors import DatasetError
-from unblind.evaluation.run import with_ids
-from unblind.models.collate import Row, prepared
-from unblind.scoring.rules import rule_named
-from unblind.tasks.prompts import parse_letter, prompt_text
+from unblind.evaluation.questions import Question, questions, rows_of_tasks, with_ids
+from unblind.models.collate import Row, image_of, prepared
+from unblind.scoring.rules import check_rule, rule_named
+from unblind.tasks.registry import DEFAULT_TASK, task_of
+
+BENCHMARK = "XAI/vlmsareblind"
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@task
-def circled_letter(
-    data: str = "XAI/vlmsareblind",
+def _registered(make: F) -> F:
+    """Let Inspect know a task as `unblind/` and its name.
+
+    Inspect adds the prefix in an editable install only if package and distribution have one name.
+    """
+    made: F = inspect_ai.task(make)
+    if registry_info(made).name.startswith("unblind/"):
+        return made
+    renamed: F = inspect_ai.task(name=f"unblind/{make.__name__}")(make)
+    return renamed
+
+
+@_registered
+def evaluate(
+    data: str = BENCHMARK,
     split: str | None = None,
+    task: str | list[str] = "all",
     prompt: str | None = None,
     rule: str = "exact",
     limit: int | None = None,
-) -> Task:
-    """Which letter is circled?
+) -> inspect_ai.Task:
+    """Ask the questions of a dataset.
 
     Args:
         data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
         split: of the dataset; by default the held-out one.
-        prompt: instead of the dataset's own; a name in `PROMPTS` or a text.
-        rule: a name in `unblind.scoring.rules.RULES`; by default the letter alone, in its case.
+        task: only the rows of this task, or of these.
+        prompt: instead of the dataset's own; a name of the task's, or a text.
+        rule: a name in `unblind.scoring.rules.RULES`; by default the answer alone, in its case.
         limit: only the first so many samples.
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken image.
-        RecipeError: an unknown rule.
+        RecipeError: an unknown rule, or one that a task does not have; no rows of a task.
+        SceneError: the prompt asks for what only a row's scene tells, and it has none.
     """
-    rule_named(rule, "-T rule=...")  # before anything is read
+    check_rule(rule, "-T rule=...")  # before anything is read
     rows = with_ids(prepared(read(data, split)))
+    rows = rows_of_tasks(rows, [task] if isinstance(task, str) else task, "-T task=...")
     rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
-    samples = [_sample(row, prompt) for row in rows]
-    return Task(
-        dataset=MemoryDataset(samples, name=data),
+    asked = questions(rows, prompt)
+    for name in {question.task for question in asked}:
+        rule_named(rule, task_of(name), "-T rule=...")
+    return inspect_ai.Task(
+        dataset=MemoryDataset([_sample(row, q) for row, q in zip(rows, asked, strict=True)], name=data),
         solver=generate(),
-        scorer=named_letter(rule),
+        scorer=right_answer(rule),
         config=GenerateConfig(temperature=0),
     )
 
 
-if not registry_info(circled_letter).name.startswith("unblind/"):
-    # Inspect adds the prefix in an editable install only if package and distribution have one name
-    circled_letter = task(name="unblind/circled_letter")(circled_letter)
+@_registered
+def circled_letter(
+    data: str = BENCHMARK,
+    split: str | None = None,
+    prompt: str | None = None,
+    rule: str = "exact",
+    limit: int | None = None,
+) -> inspect_ai.Task:
+    """Which letter is circled? As `evaluate`, of that task alone."""
+    return evaluate(data, split, DEFAULT_TASK, prompt, rule, limit)
 
 
-def _sample(row: Row, prompt: str | None) -> Sample:
-    text = row.get("prompt") if prompt is None else prompt
-    if not isinstance(text, str):
-        raise DatasetError(f"row {row['id']} has no prompt; add a column prompt, or name one (-T prompt=...)")
+def _sample(row: Row, question: Question) -> Sample:
     picture = io.BytesIO()
-    decode_image(row["image"], f"row {row['id']}").save(picture, "PNG")
+    image_of(row).save(picture, "PNG")
     uri = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
-    question = ContentText(text=prompt_text(text, str(row.get("word") or "")))
+    known = {name: row[name] for name in task_of(question.task).own_columns if row.get(name) is not None}
     return Sample(
         id=str(row["id"]),
-        input=[ChatMessageUser(content=[ContentImage(image=uri), question])],
-        target=str(row["answer"]),
-        metadata={name: row[name] for name in ("word", "index", "font") if row.get(name) is not None},
+        input=[ChatMessageUser(content=[ContentImage(image=uri), ContentText(text=question.text)])],
+        target=question.answer or "",
+        metadata={**known, "task": question.task},
     )
 
 
 @scorer(metrics=[accuracy(), stderr()])
-def named_letter(rule: str = "exact") -> Scorer:
-    """Whether a reply is right by a rule of `unblind.scoring.rules`."""
-    right = rule_named(rule, "-T rule=...")
+def right_answer(rule: str = "exact") -> Scorer:
+    """Whether a reply is right by a rule of `unblind.scoring.rules`, for the task that the sample is of."""
 
     async def score(state: TaskState, target: Target) -> Score:
+        task = task_of(state.metadata["task"])
         reply = state.output.completion
-        value = CORRECT if right(reply, target.text) else INCORRECT
-        return Score(value=value, answer=parse_letter(reply), explanation=reply)
+        value = CORRECT if rule_named(rule, task)(reply, target.text) else INCORRECT
+        return Score(value=value, answer=task.answers.parse(reply), explanation=reply)
 
     return score

@@ -1,129 +1,127 @@
-"""Where a model looks, asked by covering: the ellipse, the circled letter, another letter."""
+"""Where a model looks, asked by covering: each part of a picture that its task can leave out."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from PIL import Image
+from torch import Tensor
 
-from unblind.data.reading import scene_of
 from unblind.errors import DatasetError
-from unblind.evaluation.run import letter_probabilities
+from unblind.evaluation.answers import choice_shares, collate, prefill
+from unblind.evaluation.batches import BatchSize
+from unblind.evaluation.questions import Question, questions, with_ids
+from unblind.evaluation.views import all_views, check_views, views_of
 from unblind.models.collate import Row, prepared
+from unblind.models.loading import Loaded
 from unblind.runtime.progress import progress
 from unblind.scoring.intervals import proportion
-from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.redraw import without_letter
-from unblind.tasks.fonts import FontLibrary
-from unblind.tasks.words import LETTERS
-
-VIEWS = ("whole", "ellipse", "letter", "other")
-
-
-def scenes_needed(dataset: datasets.Dataset) -> None:
-    """Raise DatasetError unless the dataset tells how its images were drawn."""
-    if "scene" not in dataset.column_names:
-        raise DatasetError(
-            "covering needs the column 'scene', which Parquet datasets by `unblind generate` have;"
-            " name one (--data), or leave out --occlusion and --uncircled"
-        )
-
-
-def cover(row: Mapping[str, Any], library: FontLibrary | None = None) -> dict[str, NDArray[np.uint8]]:
-    """Draw a row whole and with parts covered by the background.
-
-    A covered letter keeps the ellipse around it. The other letter is the one half the word away.
-
-    Args:
-        row: with `scene`, whose word has two letters at least.
-        library: where its font is looked up; None: the fonts of a plain install, and the benchmark's.
-
-    Returns:
-        `whole`, and without `ellipse`, `letter` and `other`: (height, width, 3) uint8 RGB each.
-
-    Raises:
-        DatasetError: the row has no scene, or a damaged one, or a word of one letter.
-        FontsError: its font is not there.
-    """
-    scene, font = scene_of(row, library)
-    count = len(scene.word)
-    if count < 2:
-        raise DatasetError(f"row {row.get('id', '?')}: {scene.word!r} has no other letter to cover")
-    other = (scene.index + count // 2) % count
-    bare = draw(scene, font, circled=False)
-    letters = (without_letter(scene, font, index) for index in (scene.index, other))
-    return dict(zip(VIEWS, (draw(scene, font), bare, *letters), strict=True))
+from unblind.tasks.base import Task
+from unblind.tasks.registry import task_of
 
 
 def occlusion_check(
-    loaded: Any,
-    dataset: datasets.Dataset,
-    *,
-    prompt: str | None = None,
-    batch_size: int = 32,
-    library: FontLibrary | None = None,
+    loaded: Loaded, dataset: datasets.Dataset, *, prompt: str | None = None, batch_size: int = 32
 ) -> dict[str, Any]:
-    """How restricted answers change as parts of the images are covered.
+    """How restricted answers change as parts of the images are left out.
 
-    A model that sees the ellipse falls back to its prior without it, and hardly minds another letter's
-    absence. Words of one letter are left out.
+    A model that sees the part on which the answer depends falls back to its prior without it, and hardly
+    minds another part's absence. Rows whose scene lacks one of the parts are not asked.
 
     Args:
-        loaded: the model, an `unblind.models.loading.Loaded`.
-        dataset: with image, prompt, answer and scene.
+        loaded: the model.
+        dataset: with image, prompt, answer and scene, of tasks that have parts.
         prompt: instead of the dataset's own.
-        batch_size: images a forward pass; each sample has four.
-        library: where fonts are looked up; None: the fonts of a plain install, and the benchmark's.
+        batch_size: images a forward pass; each sample has one more than its task has parts.
 
     Returns:
-        `n`, and for each of `VIEWS` `accuracy` ({"value", "low", "high"}, Wilson's 95 %), `probability` (mean
-        share of the right answer among the 52 letters), `drop` (of it, against `whole`) and `changed` (share
-        of answers that differ from those to `whole`).
+        `n`, and for the `whole` picture and for each part that was left out: `accuracy` ({"value", "low",
+        "high"}, Wilson's 95 %), `probability` (mean share of the right answer among the task's choices),
+        `drop` (of it, against `whole`) and `changed` (share of answers that differ from those to `whole`).
+        Where the dataset is of several tasks: {"tasks": {name: that of the task}}.
 
     Raises:
-        DatasetError: no scene, no sample that can be covered, an answer that is no letter.
+        DatasetError: no scenes, no sample that has all parts, answers that are none of a task's choices.
+        RecipeError: a task without parts.
         FontsError: a font is not there.
-        ModelError: letters are no single tokens of this model.
+        ModelError: as `answer` does.
     """
-    scenes_needed(dataset)
-    rows = [row for row in prepared(dataset) if len(scene_of(row, library)[0].word) > 1]
-    if not rows:
-        raise DatasetError("no word has two letters, so that one could be covered; name another dataset")
-    wrong = next((row for row in rows if row["answer"] not in set(LETTERS)), None)
-    if wrong is not None:
-        raise DatasetError(
-            f"row {wrong.get('id', '?')}: the answer {wrong['answer']!r} is no letter A-Z, a-z"
-        )
-    found = []
-    size = max(1, batch_size // len(VIEWS))
+    check_views(dataset, "--occlusion")
+    rows = with_ids(prepared(dataset))
+    asked = questions(rows, prompt)
+    for row_id, question in zip(rows["id"], asked, strict=True):
+        _refuse_open(row_id, question)
+    size = BatchSize(batch_size)
+    results = {}
     with progress("occlusion", len(rows)) as advance:
-        for start in range(0, len(rows), size):
-            part = rows[start : start + size]
-            views = list(chain.from_iterable(_views(row, library) for row in part))
-            shares = letter_probabilities(loaded, views, prompt)
-            found.append(shares.view(len(part), len(VIEWS), len(LETTERS)))
-            advance(len(part))
-    right = torch.tensor([LETTERS.index(row["answer"]) for row in rows])
-    return _summary(torch.cat(found), right)
+        for name in dict.fromkeys(question.task for question in asked):
+            samples = [(i, question) for i, question in enumerate(asked) if question.task == name]
+            results[name] = _of_task(loaded, rows, samples, size, advance)
+    return next(iter(results.values())) if len(results) == 1 else {"tasks": results}
 
 
-def _views(row: Row, library: FontLibrary | None) -> list[Row]:
-    return [{**row, "image": Image.fromarray(image)} for image in cover(row, library).values()]
+def _refuse_open(row_id: str, question: Question) -> None:
+    if question.choices is None:
+        raise DatasetError(
+            f"row {row_id}: the answer {question.answer!r} is none of the"
+            f" {task_of(question.task).answers.noun} of {question.task}, as --occlusion needs it"
+        )
 
 
-def _summary(shares: torch.Tensor, right: torch.Tensor) -> dict[str, Any]:
-    """Numbers of (N, views, 52) probabilities and (N,) right letters."""
+def _of_task(
+    loaded: Loaded,
+    rows: datasets.Dataset,
+    samples: Sequence[tuple[int, Question]],
+    size: BatchSize,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
+    """The numbers of one task, from its samples: row numbers and questions."""
+    task = task_of(samples[0][1].task)
+    shares, right = [], []
+    at_once = max(1, size.value // len(views_of(task)))
+    for start in range(0, len(samples), at_once):
+        part = [(rows[i], question) for i, question in samples[start : start + at_once]]
+        for of_sample, question in _shares(loaded, task, part, size):
+            shares.append(of_sample)
+            right.append((question.choices or ()).index(question.answer or ""))
+        advance(len(part))
+    if not shares:
+        raise DatasetError(
+            f"no sample of {task.name} has all of {', '.join(task.parts)} to leave out; name another dataset"
+        )
+    return _summary(views_of(task), torch.stack(shares), torch.tensor(right))
+
+
+def _shares(
+    loaded: Loaded, task: Task[Any], samples: Sequence[tuple[Row, Question]], size: BatchSize
+) -> list[tuple[Tensor, Question]]:
+    """For each sample that has all parts, float32 (views, choices)."""
+    drawn = [(row, question, all_views(row, task)) for row, question in samples]
+    pictures = [
+        ({**row, "image": image}, question)
+        for row, question, views in drawn
+        if views is not None
+        for image in views.values()
+    ]
+
+    def ask(start: int, stop: int) -> list[Tensor | None]:
+        rows, asked = zip(*pictures[start:stop], strict=True)
+        return choice_shares(loaded, prefill(loaded, collate(loaded, rows, asked)), asked)
+
+    shares = [share for share in size.apply(ask, len(pictures)) if share is not None]
+    count = len(views_of(task))
+    return [(torch.stack(shares[i : i + count]), pictures[i][1]) for i in range(0, len(pictures), count)]
+
+
+def _summary(views: tuple[str, ...], shares: Tensor, right: Tensor) -> dict[str, Any]:
+    """Numbers of (N, views, choices) probabilities and (N,) right choices."""
     best = shares.argmax(-1)
     of_right = shares[torch.arange(len(right)), :, right].double().mean(0)
     whole = float(of_right[0])
     result: dict[str, Any] = {"n": len(right)}
-    for i, name in enumerate(VIEWS):
+    for i, name in enumerate(views):
         result[name] = {
             "accuracy": proportion(int((best[:, i] == right).sum()), len(right)),
             "probability": float(of_right[i]),

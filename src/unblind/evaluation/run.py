@@ -1,13 +1,11 @@
-"""What a model answers to a dataset: restricted and free answers from one prefill a batch."""
+"""What a model answers to a dataset: the loop over its rows, the table of predictions, and the files."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,15 +13,15 @@ from typing import Any
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
-from PIL import Image
 from torch import Tensor
 
-from unblind.data.reading import redraw
 from unblind.errors import DatasetError
-from unblind.evaluation.resume import Parts, parts_of
-from unblind.evaluation.teacher import tokens_right
-from unblind.models.collate import Collator, Row, letter_tokens, prepared
+from unblind.evaluation.answers import Answer, answers, collate, prefill
+from unblind.evaluation.batches import BatchSize, made_ahead
+from unblind.evaluation.questions import Question, questions, with_ids
+from unblind.evaluation.resume import KeptAnswers, kept_answers
+from unblind.evaluation.views import WHITE, check_views, redrawn
+from unblind.models.collate import Row, prepared
 from unblind.models.loading import Loaded
 from unblind.runtime.distributed import gathered, main_process, rank, shared, world
 from unblind.runtime.memory import keep_freed_memory
@@ -31,20 +29,20 @@ from unblind.runtime.outputs import atomic, write_json
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
 from unblind.scoring.metrics import score
-from unblind.tasks.prompts import prompt_text
-from unblind.tasks.words import LETTERS
+from unblind.scoring.predictions import with_own_columns
+from unblind.tasks.registry import task_of
 
-TOP = 5
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model answers to one sample; `probability` and `top` are over the 52 letters alone."""
-
-    restricted: str | None
-    probability: float | None
-    top: list[tuple[str, float]] | None
-    free: str | None
+# The evaluation's own columns.
+OWN_COLUMNS = {
+    "free": pa.string(),
+    "restricted": pa.string(),
+    "probability": pa.float64(),
+    "top5": pa.string(),
+    "blank": pa.string(),
+    "tokens_right": pa.float64(),
+    "uncircled": pa.string(),
+}
+DATA_PREFIX = "data."  # of a dataset's column that is called like one of these
 
 
 def evaluate(
@@ -57,51 +55,62 @@ def evaluate(
     max_new_tokens: int = 16,
     blank: bool = False,
     uncircled: bool = False,
-    parts: Parts | None = None,
+    kept: KeptAnswers | None = None,
 ) -> pa.Table:
     """Ask the model every question of a dataset. Several processes on one task part the batches.
 
     Args:
         loaded: the model.
-        dataset: with image, answer and (unless `prompt` is given) prompt.
-        batch_size: samples a prefill.
-        prompt: instead of the dataset's own; a name in `PROMPTS` or a text.
+        dataset: with image, answer and (unless `prompt` is given) prompt, and with task where it is recorded.
+        batch_size: samples a forward pass; halved where the memory runs out.
+        prompt: instead of the dataset's own; a name of the task's, or a text.
         free: also decode greedily.
-        max_new_tokens: where a free answer is cut off.
+        max_new_tokens: where a free answer is cut off, but never before the right one would end.
         blank: also ask for the restricted answer to a white image: what the prompt alone suggests.
-        uncircled: also ask for the restricted answer to the word without its ellipse; needs scenes.
-        parts: where answers are kept as they come, and those of an interrupted evaluation are read.
+        uncircled: also ask for the restricted answer to the picture without its task's first part, on which
+            the answer depends; needs scenes.
+        kept: where answers are kept as they come, and those of an interrupted evaluation are read.
 
     Returns:
-        The predictions: id, answer, free, restricted, probability, top5 (JSON: [[letter, probability], ...]),
-        blank and uncircled where asked for, then the dataset's own columns without the image. If some answer
-        is no single letter, what is restricted to letters is null, and tokens_right is the share of each
-        answer's tokens that are right (see `tokens_right`).
+        The predictions: id, task, answer, free, restricted, probability, top5 (JSON: [[choice, probability],
+        ...]), blank and uncircled where asked for, then the dataset's own columns without the image,
+        prompt as it was asked. Where
+        some answer of a task is none of its choices, its rows have no restricted answer, and tokens_right is
+        the share of each right answer's tokens that are the likeliest after those before them. The schema's
+        metadata lists the columns that are the evaluation's; one of the dataset's that is called like one of
+        them has `data.` before its name.
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed, an
-            answer that is no letter among many that are.
-        ModelError: letters are no single tokens of this model.
+            answer that is none of its task's choices among many that are.
+        RecipeError: a task without parts, for `uncircled`.
+        ModelError: logits that are not finite, choices that the tokenizer cannot tell apart, or too little
+            memory for a single sample.
     """
     rows = with_ids(prepared(dataset))
+    asked = questions(rows, prompt)
+    if uncircled:
+        check_views(rows, "--uncircled")
     keep_freed_memory(loaded.device)
-    letters = _asks_letters(rows)
-    if not letters:
-        max_new_tokens = max(max_new_tokens, *(len(answer) + 1 for answer in rows["answer"]))
-    asked = _Asked(prompt, letters, free, max_new_tokens, uncircled)
-    whites = _blank(loaded, rows, prompt, batch_size) if blank and letters else [None] * len(rows)
-    size = parts.rows(batch_size) if parts else len(rows)
+    spelt = [len((q.reply or "").encode()) for q in asked if q.choices is None]
+    limit = max(max_new_tokens, *(length + 1 for length in spelt)) if spelt else max_new_tokens
+    asker = _Asker(loaded, BatchSize(batch_size), free, limit, uncircled, bool(spelt))
+    whites = _to_white_paper(asker, asked) if blank else []
+    size = kept.rows(batch_size) if kept else len(rows)
     tables = []
     with progress("evaluate", len(rows)) as advance:
         for start in range(0, len(rows), size):
-            table = shared(partial(parts.read, start)) if parts else None
+            table = shared(partial(kept.read, start)) if kept else None
             if table is None:
                 began = time.monotonic()
-                part = rows.select(range(start, min(start + size, len(rows))))
-                more = {"blank": whites[start : start + size]} if blank else {}
-                table = _predict(loaded, part, asked, batch_size, advance, more)
-                if parts and main_process():
-                    parts.write(start, table, time.monotonic() - began)
+                part = range(start, min(start + size, len(rows)))
+                of_part = asked[part.start : part.stop]
+                columns = asker.columns(rows.select(part), of_part, batch_size, advance)
+                if blank:
+                    columns["blank"] = whites[part.start : part.stop]
+                table = _table(rows.select(part), of_part, columns)
+                if kept and main_process():
+                    kept.write(start, table, time.monotonic() - began)
             else:
                 advance(table.num_rows)
             tables.append(table)
@@ -109,198 +118,121 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What is asked about each sample, as in `evaluate`; `letters`: whether every answer is a single one."""
+class _Asker:
+    """What is asked, as in `evaluate`; `spelling`: whether any text is an answer to some of the questions."""
 
-    prompt: str | None
-    letters: bool
+    loaded: Loaded
+    size: BatchSize
     free: bool
     max_new_tokens: int
     uncircled: bool
+    spelling: bool
+
+    def columns(
+        self,
+        rows: datasets.Dataset,
+        asked: Sequence[Question],
+        batch_size: int,
+        advance: Callable[[int], None],
+    ) -> dict[str, list[Any]]:
+        """The columns of some rows; of several processes each answers its own batches, and gets all."""
+
+        def make(start: int) -> tuple[list[Row], Sequence[Question], dict[str, Tensor] | None]:
+            samples = [rows[i] for i in range(start, min(start + batch_size, len(rows)))]
+            of_batch = asked[start : start + batch_size]
+            whole = self.size.value >= len(samples)  # else it is asked in parts
+            return samples, of_batch, collate(self.loaded, samples, of_batch) if whole else None
+
+        together = world() * batch_size
+        starts = range(rank() * batch_size, len(rows), together)
+        answered = []
+        for start, (samples, of_batch, batch) in zip(starts, made_ahead(make, starts), strict=True):
+            bare = self._without_first_part(samples, of_batch) if self.uncircled else None
+            answered.append((self.ask(samples, of_batch, batch, free=self.free), bare))
+            advance(min(together, len(rows) - start))
+        given: list[Answer] = []
+        bare_answers: list[str | None] = []
+        for of_each, bare in gathered(answered):
+            given += of_each
+            bare_answers += bare or []
+        columns = _columns(given)
+        if self.spelling:
+            columns["tokens_right"] = [one.tokens_right for one in given]
+        if self.uncircled:
+            columns["uncircled"] = bare_answers
+        return columns
+
+    def ask(
+        self,
+        samples: Sequence[Row],
+        asked: Sequence[Question],
+        batch: Mapping[str, Tensor] | None = None,
+        *,
+        free: bool = False,
+    ) -> list[Answer]:
+        """Answers to some samples, all at once if the memory suffices; `batch` is what `collate` made."""
+
+        def ask(start: int, stop: int) -> list[Answer]:
+            of_part = asked[start:stop]
+            whole = batch if len(of_part) == len(asked) else None
+            inputs = whole or collate(self.loaded, samples[start:stop], of_part)
+            filled = prefill(self.loaded, inputs)
+            return answers(self.loaded, filled, of_part, free=free, max_new_tokens=self.max_new_tokens)
+
+        return self.size.apply(ask, len(asked))
+
+    def _without_first_part(self, samples: Sequence[Row], asked: Sequence[Question]) -> list[str | None]:
+        """Restricted answers to the pictures without their task's first part; None where any text is one."""
+        closed = [i for i, q in enumerate(asked) if q.choices is not None]
+        pictures = []
+        for i in closed:
+            task = task_of(asked[i].task)
+            pictures.append({**samples[i], "image": redrawn(samples[i], task, task.parts[0])})
+        given = self.ask(pictures, [asked[i] for i in closed])
+        by_row = dict(zip(closed, (one.restricted for one in given), strict=True))
+        return [by_row.get(i) for i in range(len(asked))]
 
 
-def _predict(
-    loaded: Loaded,
-    rows: datasets.Dataset,
-    asked: _Asked,
-    batch_size: int,
-    advance: Callable[[int], None],
-    more: dict[str, list[Any]],
-) -> pa.Table:
-    """The predictions for some rows; of several processes each answers its own batches, and gets all."""
-    found: list[tuple[list[Answer], dict[str, list[Any]]]] = []
-    together = world() * batch_size
-    starts = range(rank() * batch_size, len(rows), together)
-    collate = Collator(loaded.processor, asked.prompt, answers=False)
-    for start, (samples, batch) in zip(starts, batches(rows, collate, starts, batch_size), strict=True):
-        columns: dict[str, list[Any]] = {}
-        if not asked.letters:
-            columns["tokens_right"] = tokens_right(loaded, samples, asked.prompt)
-        if asked.uncircled:
-            bare = [{**row, "image": Image.fromarray(redraw(row, circled=False))} for row in samples]
-            without = answer(loaded, bare, prompt=asked.prompt, letters=asked.letters, free=False)
-            columns["uncircled"] = [a.restricted for a in without]
-        found.append((_answer(loaded, batch, asked.letters, asked.free, asked.max_new_tokens), columns))
-        advance(min(together, len(rows) - start))
-    answers: list[Answer] = []
-    for of_batch, columns in gathered(found):
-        answers += of_batch
-        for name, values in columns.items():
-            more.setdefault(name, []).extend(values)
-    return _table(rows, answers, more)
+def _to_white_paper(asker: _Asker, asked: Sequence[Question]) -> list[str | None]:
+    """The restricted answers to a white image; each distinct question is asked once."""
+    keys = [replace(q, answer=None, reply=None) for q in asked]
+    distinct = [q for q in dict.fromkeys(keys) if q.choices is not None]
+    given = asker.ask([{"image": WHITE}] * len(distinct), distinct)
+    known = dict(zip(distinct, (one.restricted for one in given), strict=True))
+    return [known.get(key) for key in keys]
 
 
-def with_ids(rows: datasets.Dataset) -> datasets.Dataset:
-    """The rows with an id each; by default their numbers. Raises DatasetError if two share one."""
-    if "id" not in rows.column_names:
-        return rows.add_column("id", [str(i) for i in range(len(rows))])
-    twice = [str(id_) for id_, count in Counter(rows["id"]).items() if count > 1]
-    if twice:
-        more = f" and {len(twice) - 1} more ids" if len(twice) > 1 else ""
-        raise DatasetError(
-            f"the dataset holds the id {twice[0]!r}{more} more than once; give every sample its own id"
-        )
-    return rows
-
-
-def _asks_letters(rows: datasets.Dataset) -> bool:
-    """Whether all answers are single letters. Raises DatasetError if most are, but not all."""
-    answers = rows["answer"][:]
-    strange = [i for i, answer in enumerate(answers) if answer not in set(LETTERS)]
-    if strange and 2 * len(strange) < len(answers):
-        more = f" (nor are {len(strange) - 1} more)" if len(strange) > 1 else ""
-        raise DatasetError(
-            f"row {rows[strange[0]]['id']}: the answer {answers[strange[0]]!r} is no letter A-Z, a-z{more},"
-            " as most others are; mend or remove the row"
-        )
-    return not strange
-
-
-def batches(
-    rows: datasets.Dataset, collate: Collator, starts: Sequence[int], size: int
-) -> Iterator[tuple[list[Row], dict[str, Tensor]]]:
-    """Rows and the model's input, `size` at a time; the next are decoded while the caller uses these."""
-
-    def make(start: int) -> tuple[list[Row], dict[str, Tensor]]:
-        samples = [rows[i] for i in range(start, min(start + size, len(rows)))]
-        return samples, collate(samples)
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = [pool.submit(make, start) for start in starts[:1]]
-        for start in starts[1:]:
-            coming.append(pool.submit(make, start))
-            yield coming.pop(0).result()
-        yield from (last.result() for last in coming)
-
-
-def _blank(loaded: Loaded, rows: datasets.Dataset, prompt: str | None, size: int) -> list[str | None]:
-    """The restricted answers to a white image; each distinct question is asked once, `size` at a time."""
-    white = Image.new("RGB", (28, 28), "white")
-    keys: list[tuple[Any, Any]] = []
-    questions: dict[tuple[Any, Any], Row] = {}
-    for row in rows.select_columns([name for name in ("id", "prompt", "word") if name in rows.column_names]):
-        text = row.get("prompt") if prompt is None else prompt
-        key = (text, row.get("word") if "{word}" in prompt_text(text or "", "{word}") else None)
-        keys.append(key)
-        questions.setdefault(key, {**row, "image": white})
-    asked = list(questions.values())
-    parts = [asked[start : start + size] for start in range(0, len(asked), size)]
-    found = [one.restricted for part in parts for one in answer(loaded, part, prompt=prompt, free=False)]
-    known = dict(zip(questions, found, strict=True))
-    return [known[key] for key in keys]
-
-
-def answer(
-    loaded: Loaded,
-    rows: Sequence[Row],
-    *,
-    prompt: str | None = None,
-    letters: bool = True,
-    free: bool = True,
-    max_new_tokens: int = 16,
-) -> list[Answer]:
-    """Answer one batch of rows (image, prompt; a decoded image will do), all at once.
-
-    Raises DatasetError and ModelError as `evaluate` does.
-    """
-    batch = Collator(loaded.processor, prompt, answers=False)(rows)
-    return _answer(loaded, batch, letters, free, max_new_tokens)
-
-
-@torch.inference_mode()
-def _answer(
-    loaded: Loaded, batch: Mapping[str, Tensor], letters: bool, free: bool, limit: int
-) -> list[Answer]:
-    batch = {name: value.to(loaded.device) for name, value in batch.items()}
-    outputs = loaded.model(**batch, use_cache=free, logits_to_keep=1)
-    logits = outputs.logits[:, -1].float()
-    texts: Sequence[str | None] = [None] * len(logits)
-    if free:
-        tokens = _decode(loaded, batch, logits, outputs.cache, limit)
-        decoded = loaded.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)
-        texts = [text.strip() for text in decoded]
-    if not letters:
-        return [Answer(None, None, None, text) for text in texts]
-    values, best = logits[:, letter_tokens(loaded.processor)].softmax(-1).topk(TOP)
-    ranked = [
-        [(LETTERS[i], p) for i, p in zip(row, ps, strict=True)]
-        for row, ps in zip(best.tolist(), values.tolist(), strict=True)
-    ]
-    return [Answer(top[0][0], top[0][1], top, text) for top, text in zip(ranked, texts, strict=True)]
-
-
-@torch.inference_mode()
-def letter_probabilities(loaded: Loaded, rows: Sequence[Row], prompt: str | None = None) -> Tensor:
-    """The share of each of the 52 `LETTERS` in the answers to a batch of rows: float32 (B, 52), on the CPU.
-
-    Raises DatasetError and ModelError as `evaluate` does.
-    """
-    batch = Collator(loaded.processor, prompt, answers=False)(rows)
-    batch = {name: value.to(loaded.device) for name, value in batch.items()}
-    logits: Tensor = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1].float()
-    return logits[:, letter_tokens(loaded.processor)].softmax(-1).cpu()
-
-
-def _decode(loaded: Loaded, batch: Mapping[str, Tensor], logits: Tensor, cache: Any, limit: int) -> Tensor:
-    """Greedy decoding after the prefill that gave `logits` (B, V) and `cache`; after eos comes padding.
-
-    Returns int64 (B, tokens). The first token costs nothing more, each further one a step for the rows that
-    are not done; the others leave the cache.
-    """
-    tokenizer = loaded.processor.tokenizer
-    attention = batch["attention_mask"]
-    last = logits.argmax(-1)
-    tokens = torch.full((len(last), limit), tokenizer.pad_token_id, device=last.device)
-    open_rows = torch.arange(len(last), device=last.device)
-    for step in range(limit):
-        tokens[open_rows, step] = last
-        going = (last != tokenizer.eos_token_id).nonzero().flatten()
-        if step == limit - 1 or len(going) == 0:
-            break
-        if len(going) < len(open_rows):
-            cache.batch_select_indices(going)
-            open_rows, attention, last = open_rows[going], attention[going], last[going]
-        attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
-        outputs = loaded.model(input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True)
-        last = outputs.logits[:, -1].argmax(-1)
-    return tokens
-
-
-def _table(rows: datasets.Dataset, answers: Sequence[Answer], more: Mapping[str, list[Any]]) -> pa.Table:
-    own = rows.remove_columns("image").with_format("arrow")[:]
-    columns: dict[str, Any] = {
-        "id": own["id"].cast(pa.string()),
-        "answer": own["answer"].cast(pa.string()),
-        "free": pa.array([a.free for a in answers], pa.string()),
-        "restricted": pa.array([a.restricted for a in answers], pa.string()),
-        "probability": pa.array([a.probability for a in answers], pa.float64()),
-        "top5": pa.array([None if a.top is None else json.dumps(a.top) for a in answers], pa.string()),
+def _columns(given: Sequence[Answer]) -> dict[str, list[Any]]:
+    return {
+        "free": [one.free for one in given],
+        "restricted": [one.restricted for one in given],
+        "probability": [one.probability for one in given],
+        "top5": [None if one.top is None else json.dumps(one.top) for one in given],
     }
-    columns |= {
-        name: pa.array(values, pa.float64() if name == "tokens_right" else pa.string())
-        for name, values in more.items()
+
+
+def _table(rows: datasets.Dataset, asked: Sequence[Question], columns: Mapping[str, list[Any]]) -> pa.Table:
+    """The predictions for some rows; `columns` are the evaluation's own."""
+    data = rows.remove_columns("image").with_format("arrow")[:]
+    own = {name: pa.array(columns[name], type_) for name, type_ in OWN_COLUMNS.items() if name in columns}
+    contract = {
+        "id": data["id"].cast(pa.string()),
+        "task": pa.array([q.task for q in asked], pa.string()),
+        "answer": pa.array([q.answer for q in asked], pa.string()),
     }
-    return pa.table(columns | {name: own[name] for name in own.column_names if name not in columns})
+    others = {_apart(name, data.column_names): data[name] for name in data.column_names}
+    others["prompt"] = pa.array([q.text for q in asked], pa.string())
+    kept = {name: values for name, values in others.items() if name not in contract}
+    return with_own_columns(pa.table(contract | own | kept).replace_schema_metadata(None), own)
+
+
+def _apart(name: str, names: Sequence[str]) -> str:
+    """A dataset's column's name beside ours."""
+    if name in OWN_COLUMNS:
+        name = DATA_PREFIX + name
+        while name in names:
+            name = DATA_PREFIX + name
+    return name
 
 
 def evaluate_to(
@@ -312,15 +244,15 @@ def evaluate_to(
     Raises DatasetError, naming `data`, ModelError and OutputError as these do.
     """
     began = time.monotonic()
-    parts = parts_of(out, loaded, dataset, options)
+    kept = kept_answers(out, loaded, dataset, options)
     try:
-        predictions = evaluate(loaded, dataset, parts=parts, **options)
+        predictions = evaluate(loaded, dataset, kept=kept, **options)
     except DatasetError as error:
         raise DatasetError(f"{data}: {error}") from None
-    seconds = time.monotonic() - began + (parts.seconds if parts else 0.0)
+    seconds = time.monotonic() - began + (kept.seconds if kept else 0.0)
     metrics = write_evaluation(out, predictions, loaded, data=data, seconds=seconds)
-    if parts and main_process():
-        parts.remove()
+    if kept and main_process():
+        kept.remove()
     return metrics
 
 

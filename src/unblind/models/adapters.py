@@ -4,43 +4,32 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from torch import nn
-from transformers import PaliGemmaForConditionalGeneration
+from transformers import PreTrainedModel
 
 from unblind.errors import ModelError, RecipeError
 from unblind.models.adapter_files import read_adapter
-from unblind.recipe import Scope
-
-# The linear layers of each part, by the names that PaliGemmaForConditionalGeneration gives them.
-LORA_TARGETS: dict[str, str] = {
-    "language": r"model\.language_model\.layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)",
-    "projector": r"model\.multi_modal_projector\.linear",
-    "vision": r"model\.vision_tower\.(vision_model\.)?encoder\.layers\.\d+"
-    r"\.(self_attn\.([qkv]|out)_proj|mlp\.fc[12])",
-}
-# Trained whole. Of the language model everything but the embeddings: they are tied to the output head.
-FULL_MODULES: dict[str, str] = {
-    "language": r"model\.language_model\.(layers\.\d+|norm)",
-    "projector": r"model\.multi_modal_projector",
-    "vision": r"model\.vision_tower",
-}
+from unblind.models.family import Family
+from unblind.models.registry import family_of
+from unblind.recipe import Part, Scope
 
 
-def paligemma(model: nn.Module) -> Any:
-    """The PaliGemmaModel inside, which holds tower, projector and language model, however it is wrapped."""
-    return next(m for m in model.modules() if "vision_tower" in dict(m.named_children()))
+def base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
+    """The model without what peft wraps around it."""
+    return cast(PreTrainedModel, model.get_base_model() if isinstance(model, PeftModel) else model)
 
 
-def adapt(
-    model: PaliGemmaForConditionalGeneration | PeftModel,
-    scopes: Mapping[str, Scope],
+def add_adapter(
+    model: PreTrainedModel | PeftModel,
+    scopes: Mapping[Part, Scope],
     *,
     rank: int = 16,
     alpha: float = 32.0,
@@ -53,7 +42,7 @@ def adapt(
 
     Args:
         model: changed in place, as peft does.
-        scopes: "lora", "full" or "frozen" for each of "language", "projector", "vision".
+        scopes: "lora", "full" or "frozen" for each part: "language", "projector", "vision".
         rank: of the two factors (peft's r).
         alpha: scales the update, by alpha / rank (peft's lora_alpha).
         dropout: before the factors (peft's lora_dropout).
@@ -63,27 +52,24 @@ def adapt(
             layers of the scopes that are "lora" (they are matched wherever they occur).
 
     Raises:
-        RecipeError: nothing is left to train.
-        ModelError: the model has no such modules, or has an adapter already.
+        RecipeError: nothing is left to train, or a part has no linear layer for LoRA.
+        ModelError: the model is of no known family, has no such modules, or has an adapter already.
     """
     if isinstance(model, PeftModel):
         raise ModelError("the model has an adapter already; load the base alone, or a merged checkpoint")
     if not {"lora", "full"} & set(scopes.values()):
         raise RecipeError("language, projector and vision are all frozen; set one of them to lora or full")
-    lora = [LORA_TARGETS[part] for part, scope in scopes.items() if scope == "lora"]
-    full = [FULL_MODULES[part] for part, scope in scopes.items() if scope == "full"]
-    targets = "|".join(f"({pattern})" for pattern in lora)
-    for pattern in lora + full:
-        if not _matching(model, pattern):
-            raise ModelError(f"the model has no modules named like {pattern}; is it a PaliGemma model?")
+    family = family_of(model.config)
+    lora, full = ([part for part, scope in scopes.items() if scope == kind] for kind in ("lora", "full"))
+    linear = [] if target_modules else [name for part in lora for name in _linear_layers(model, family, part)]
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,  # type: ignore[arg-type]  # peft takes any number
         lora_dropout=dropout,
         use_rslora=rslora,
         use_dora=dora,
-        target_modules=list(target_modules) or targets or DUMMY_TARGET_MODULES,
-        modules_to_save=[name for pattern in full for name in _matching(model, pattern)] or None,
+        target_modules=list(target_modules) or _pattern(model, linear) or DUMMY_TARGET_MODULES,
+        modules_to_save=[name for part in full for name in _whole_modules(model, family, part)] or None,
     )
     try:
         with _quiet():
@@ -96,7 +82,51 @@ def adapt(
     return adapted
 
 
-def attach(model: PaliGemmaForConditionalGeneration, folder: Path) -> PeftModel:
+def _linear_layers(model: PreTrainedModel, family: Family, part: Part) -> list[str]:
+    """The names of a part's linear layers. Raises RecipeError if it has none."""
+    names = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and family.part_of(name) == part
+    ]
+    if not names:
+        raise RecipeError(
+            f"the {part} of {family.name} has no linear layer for LoRA; set {part} to full or frozen"
+        )
+    return names
+
+
+def _pattern(model: PreTrainedModel, names: list[str]) -> str:
+    """An expression that matches these modules alone; a number in a name, that of a layer, may stand open."""
+    others = [name for name, _ in model.named_modules() if name not in set(names)]
+    by_pattern: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_pattern[re.sub(r"\d+", r"\\d+", re.escape(name))].append(re.escape(name))
+    ambiguous = {pattern for pattern in by_pattern if any(re.fullmatch(pattern, other) for other in others)}
+    return "|".join(
+        "|".join(exact) if pattern in ambiguous else pattern for pattern, exact in by_pattern.items()
+    )
+
+
+def _whole_modules(model: PreTrainedModel, family: Family, part: Part) -> list[str]:
+    """The names of the largest modules that make up a part, but for the embeddings, tied to the head."""
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    embeddings = {model.get_input_embeddings(), head}
+
+    def whole(name: str, module: nn.Module) -> Iterator[str]:
+        below = {f"{name}.{inner}" for inner, _ in module.named_modules() if inner}
+        of_others = any(family.part_of(inner) != part for inner in below)
+        if of_others or isinstance(module, nn.ModuleList) or embeddings & set(module.modules()):
+            for child, inner in module.named_children():
+                if family.part_of(f"{name}.{child}") == part and inner not in embeddings:
+                    yield from whole(f"{name}.{child}", inner)
+        elif any(True for _ in module.parameters()):
+            yield name
+
+    return [name for prefix in family.parts[part] for name in whole(prefix, model.get_submodule(prefix))]
+
+
+def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     """Put a saved adapter on its base.
 
     Args:
@@ -135,14 +165,10 @@ def trainable_parameters(model: PeftModel) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def merge(model: PeftModel) -> PaliGemmaForConditionalGeneration:
+def merge(model: PeftModel) -> PreTrainedModel:
     """The base with the adapter added to its weights. Raises ModelError for a quantized base."""
     if getattr(model.get_base_model(), "is_quantized", False):
         raise ModelError(
             "an adapter is not merged into quantized weights; load the base without --quantization"
         )
     return model.merge_and_unload()  # type: ignore[no-any-return]
-
-
-def _matching(model: PaliGemmaForConditionalGeneration, pattern: str) -> list[str]:
-    return [name for name, _ in model.named_modules() if re.fullmatch(pattern, name)]

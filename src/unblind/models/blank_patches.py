@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from unblind.models.adapters import paligemma
+from unblind.models.family import FixedGrid
 
 
 def kept_patches(pixels: Tensor, grid: int) -> Tensor:
@@ -42,12 +42,15 @@ def kept_patches(pixels: Tensor, grid: int) -> Tensor:
 
 
 @contextmanager
-def dropping_patches(model: nn.Module) -> Iterator[None]:
+def dropping_patches(base: nn.Module, family: FixedGrid) -> Iterator[None]:
     """While the block runs, the model takes batches with `kept_patches`, int64 (B, K): those it is to see.
 
     All patches are embedded, with their positions; the tower's layers get the kept ones.
+
+    Args:
+        base: the model, without what peft wraps around it.
+        family: of the model.
     """
-    inner = paligemma(model)
     kept: Tensor | None = None
 
     def take(_: nn.Module, __: Any, named: dict[str, Any]) -> None:
@@ -60,6 +63,7 @@ def dropping_patches(model: nn.Module) -> Iterator[None]:
         return tokens.gather(1, kept[..., None].expand(-1, -1, tokens.shape[-1]))
 
     with ExitStack() as hooks:
-        hooks.enter_context(inner.register_forward_pre_hook(take, with_kwargs=True))
-        hooks.enter_context(inner.vision_tower.embeddings.register_forward_hook(drop))
+        hooks.enter_context(base.register_forward_pre_hook(take, with_kwargs=True))
+        embeddings = base.get_submodule(family.patch_embeddings)
+        hooks.enter_context(embeddings.register_forward_hook(drop))
         yield

@@ -1,4 +1,4 @@
-"""Loading a PaliGemma checkpoint, tiny, local or from the hub, with its processor and an adapter."""
+"""Loading a checkpoint, tiny, local or from the hub, with its processor and an adapter."""
 
 from __future__ import annotations
 
@@ -22,17 +22,20 @@ from huggingface_hub.errors import (
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
+    AutoConfig,
+    AutoModelForImageTextToText,
     BitsAndBytesConfig,
-    PaliGemmaConfig,
-    PaliGemmaForConditionalGeneration,
-    PaliGemmaProcessor,
+    PreTrainedConfig,
+    PreTrainedModel,
 )
 from transformers.utils import logging
 
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG as ADAPTER_CONFIG
-from unblind.models.adapters import attach
+from unblind.models.adapters import base_of, load_adapter
 from unblind.models.embedded import EMBEDDED
+from unblind.models.family import Family, Processor
+from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization
 from unblind.runtime.distributed import shared, world
@@ -41,25 +44,24 @@ from unblind.runtime.memory import free_memory
 from unblind.runtime.versions import install_command
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-# Full names: transformers 5.23 spares a module whose name begins, up to a dot, or ends with one of these.
 HEAD = ["lm_head"]  # tied to the embeddings, and never quantized
-VISION = ["model.vision_tower", "model.multi_modal_projector"]
-
-# Up to so many patches, the tower's plain attention is faster on a CPU than torch's fused one: the cure of
-# the tiny model ran at 29 samples/s instead of 25 (two cores of an EPYC, bfloat16).
-_FEW_PATCHES = 256
 
 
 @dataclass
 class Loaded:
     """A model that is ready to use, and where it came from."""
 
-    model: PaliGemmaForConditionalGeneration | PeftModel
-    processor: PaliGemmaProcessor
+    model: PreTrainedModel | PeftModel
+    processor: Processor
     name: str
     revision: str | None
     adapter: str | None
     device: torch.device
+
+    @property
+    def family(self) -> Family:
+        """The model's family."""
+        return family_of(base_of(self.model).config)
 
 
 def load(
@@ -86,45 +88,59 @@ def load(
         quantize_vision: also the vision tower and the projector.
 
     Raises:
-        ModelError: not a PaliGemma checkpoint, incomplete, gated, unknown, no network, no such device, an
-            adapter that is none or belongs to another base, bitsandbytes missing.
+        ModelError: of no known family, incomplete, gated, unknown, no network, no such device, an adapter
+            that is none or belongs to another base, bitsandbytes missing.
     """
-    place = choose_device(device)
-    kind = choose_dtype(dtype, place)
+    on, weights_dtype = choose_device(device), choose_dtype(dtype, choose_device(device))
     source = str(EMBEDDED.get(name, name))
     if Path(source).is_dir():
         _check_files(Path(source))
     elif name in EMBEDDED or Path(source).exists() or source.startswith((".", "/", "~")):
         raise ModelError(f"{source} is no folder with a checkpoint; name a folder or a hub id (--model)")
     config = configuration(name, revision)
+    family = family_of(config)
+    options: dict[str, Any] = {} if revision is None else {"revision": revision}
     if quantization is None:
-        _check_memory(name, config, kind, place)
-    where: dict[str, Any] = {} if revision is None else {"revision": revision}
+        _check_memory(name, config, weights_dtype, on)
+    else:
+        spared = HEAD if quantize_vision else [*family.parts["vision"], *family.parts["projector"], *HEAD]
+        quantized = _bitsandbytes(quantization, weights_dtype, double_quantization, spared)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
-    how: dict[str, Any] = {}
-    if quantization is not None:
-        how["quantization_config"] = _bitsandbytes(quantization, kind, double_quantization, quantize_vision)
-        how["device_map"] = {"": place}
     with _loading(name):
-        processor = PaliGemmaProcessor.from_pretrained(source, backend="pil", **where)
-        model = _load_weights(source, kind, place, **where, **how)
-    wrapped = model if adapter is None else attach(model, Path(adapter))
-    return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), place)
+        processor = family.load_processor(source, **options)
+        if quantization is not None:
+            options |= {"quantization_config": quantized, "device_map": {"": on}}
+        model = _load_weights(source, weights_dtype, on, **options)
+    family.tune(model, on)
+    wrapped = model if adapter is None else load_adapter(model, Path(adapter))
+    return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), on)
 
 
-def configuration(name: str, revision: str | None = None) -> PaliGemmaConfig:
-    """The shape of a model by its name, as `load` takes it. Raises ModelError as `load` does."""
+def configuration(name: str, revision: str | None = None, *, known: bool = False) -> PreTrainedConfig:
+    """The shape of a model by its name, as `load` takes it.
+
+    Args:
+        name: of the model.
+        revision: of the hub repository.
+        known: published checkpoints need no hub, where their family knows them by name.
+
+    Raises:
+        ModelError: as `load` does.
+    """
+    if known:
+        for family in own_families():
+            if published := family.known_config(name):
+                return published
     source = str(EMBEDDED.get(name, name))
     with _loading(name):
-        found, _ = PaliGemmaConfig.get_config_dict(source, revision=revision)
-    kind = found.get("model_type") or "of no known type"
-    if kind != "paligemma":
-        raise ModelError(f"{name} is no PaliGemma checkpoint but {kind}; name a PaliGemma model (--model)")
+        values, _ = PreTrainedConfig.get_config_dict(source, revision=revision)
+    family_named(str(values.get("model_type") or ""), name)
     with _loading(name):
-        return PaliGemmaConfig.from_dict(found)
+        config: PreTrainedConfig = AutoConfig.from_pretrained(source, revision=revision)
+    return config
 
 
-def _check_memory(name: str, config: PaliGemmaConfig, dtype: torch.dtype, device: torch.device) -> None:
+def _check_memory(name: str, config: PreTrainedConfig, dtype: torch.dtype, device: torch.device) -> None:
     free = free_memory(device)
     needed, _ = weight_bytes(on_meta(config, dtype), None, double=False, vision=False)
     if free is not None and needed > free:
@@ -137,10 +153,11 @@ def _check_memory(name: str, config: PaliGemmaConfig, dtype: torch.dtype, device
 def choose_device(device: str = "auto") -> torch.device:
     """The device of a name; `auto` is cuda, else mps, else cpu. Raises ModelError if it is not there."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [name for name, is_there in there.items() if is_there]
     if device == "auto":
-        device = next(name for name, found in there.items() if found)
-    if not there.get(device, False):
-        names = ", ".join(name for name, found in there.items() if found)
+        device = available[0]
+    if device not in available:
+        names = ", ".join(available)
         raise ModelError(f"this machine has no device {device}; it has {names} (--device)")
     if device == "cuda" and world() > 1:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
@@ -204,13 +221,11 @@ def _check_files(folder: Path) -> None:
         )
 
 
-def _load_weights(
-    source: str, dtype: torch.dtype, device: torch.device, **options: Any
-) -> PaliGemmaForConditionalGeneration:
-    found: Any = PaliGemmaForConditionalGeneration.from_pretrained(
+def _load_weights(source: str, dtype: torch.dtype, device: torch.device, **options: Any) -> PreTrainedModel:
+    loaded: Any = AutoModelForImageTextToText.from_pretrained(
         source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
     )
-    model, info = found
+    model, info = loaded
     if info["missing_keys"]:
         missing = sorted(info["missing_keys"])
         raise ModelError(
@@ -218,21 +233,23 @@ def _load_weights(
         )
     if "quantization_config" not in options:
         model.to(device)
-    tower = model.config.vision_config
-    if device.type == "cpu" and (tower.image_size // tower.patch_size) ** 2 <= _FEW_PATCHES:
-        model.set_attn_implementation({"vision_config": "eager"})
     _keep_gradients(model)
     return model  # type: ignore[no-any-return]
 
 
-def _bitsandbytes(kind: Quantization, dtype: torch.dtype, double: bool, vision: bool) -> BitsAndBytesConfig:
+def _bitsandbytes(
+    quantization: Quantization, dtype: torch.dtype, double: bool, spared: list[str]
+) -> BitsAndBytesConfig:
+    """The quantization config. `spared`: full names, as transformers 5.23 spares a module whose name begins,
+    up to a dot, or ends with one of these.
+    """
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:
         raise ModelError(f"quantization needs bitsandbytes; run: {install_command('gpu')}") from error
-    if kind == "int8":
+    if quantization == "int8":
         options: dict[str, Any] = {"load_in_8bit": True}
-    elif kind == "nf4":
+    elif quantization == "nf4":
         options = {
             "load_in_4bit": True,
             "bnb_4bit_quant_type": "nf4",
@@ -240,12 +257,11 @@ def _bitsandbytes(kind: Quantization, dtype: torch.dtype, double: bool, vision: 
             "bnb_4bit_compute_dtype": dtype,
         }
     else:
-        raise ModelError(f"unknown quantization {kind}; choose nf4 or int8 (--quantization)")
-    spared = HEAD if vision else VISION + HEAD
+        raise ModelError(f"unknown quantization {quantization}; choose nf4 or int8 (--quantization)")
     return BitsAndBytesConfig(**options, llm_int8_skip_modules=spared)  # type: ignore[no-untyped-call]
 
 
-def _keep_gradients(model: PaliGemmaForConditionalGeneration) -> None:
+def _keep_gradients(model: PreTrainedModel) -> None:
     """On CPUs with AVX512_BF16 bitsandbytes repacks 4-bit weights in evaluation; gradients are lost then."""
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import PaliGemmaConfig, PaliGemmaForConditionalGeneration
+from transformers import PreTrainedConfig, PreTrainedModel
 
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.embedded import EMBEDDED
+from unblind.models.family import with_fixed_grid
 from unblind.models.loading import configuration
-from unblind.models.paligemma_shapes import known_config
-from unblind.models.vision_cache import Ready
+from unblind.models.registry import family_of
+from unblind.models.vision_cache import without_tower
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization, TrainOptions, load_recipe
 
 RECIPES = ("paligemma2-3b-lora", "paligemma2-3b-qlora", "seed-notebook")
-PROMPT, ANSWER = 12, 2  # tokens of our question with bos and newline; of a letter and its end
+QUESTION, ANSWER = 12, 2  # tokens of our question with what is around it; of a letter and its end
 # Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
 STATE = {"adamw_8bit": 2.0, "paged_adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
 
@@ -57,7 +58,7 @@ class Memory:
         return sum(asdict(self).values())
 
 
-def training_memory(config: PaliGemmaConfig, options: TrainOptions, dtype: torch.dtype) -> Memory:
+def training_memory(config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype) -> Memory:
     """What a step of fine-tuning takes.
 
     Args:
@@ -69,10 +70,9 @@ def training_memory(config: PaliGemmaConfig, options: TrainOptions, dtype: torch
     weights, largest = weight_bytes(
         base, options.quantization, options.double_quantization, options.quantize_vision
     )
-    scopes = {"language": options.language, "projector": options.projector, "vision": options.vision}
     with torch.device("meta"):
-        model = adapt(
-            base, scopes, rank=options.rank, dora=options.dora, target_modules=options.target_modules
+        model = add_adapter(
+            base, options.scopes, rank=options.rank, dora=options.dora, target_modules=options.target_modules
         )
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     count = sum(parameter.numel() for parameter in trained)
@@ -82,18 +82,20 @@ def training_memory(config: PaliGemmaConfig, options: TrainOptions, dtype: torch
         base.activation_checkpointing_enable({"use_reentrant": False})
     model.train()
 
+    cached = options.cache_features is not None
+
     def step() -> None:
-        logits = _forward(base, config, options.batch_size, dtype, options.cache_features is not None)
+        logits = _logits(base, options.batch_size, answer=ANSWER, cached_vision=cached)
         targets = torch.zeros(len(logits), dtype=torch.long, device="meta")
         nn.functional.cross_entropy(logits.float(), targets).backward()  # type: ignore[no-untyped-call]
 
-    activations, logits = _peak(base, config, step)
+    activations, logits = _peak(base, step)
     state = STATE.get(options.optimizer, 8.0)
     return Memory(weights, 4 * count, int((4 + state) * count), activations - logits + largest, logits)
 
 
 def evaluation_memory(
-    config: PaliGemmaConfig,
+    config: PreTrainedConfig,
     dtype: torch.dtype,
     *,
     batch_size: int = 32,
@@ -106,9 +108,9 @@ def evaluation_memory(
 
     @torch.inference_mode()
     def step() -> None:
-        _forward(base, config, batch_size, dtype, ready=False, answer=1).float().softmax(-1)
+        _logits(base, batch_size, answer=1).float().softmax(-1)
 
-    activations, logits = _peak(base, config, step)
+    activations, logits = _peak(base, step)
     return Memory(weights, 0, 0, activations - logits + largest, logits)
 
 
@@ -127,7 +129,7 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
 
     Raises ModelError as `unblind.models.loading.load` does; official checkpoints are known without the hub.
     """
-    config = known_config(name) or configuration(name, revision)
+    config = configuration(name, revision, known=True)
     for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
         told = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
         for batch in (told.batch_size, 1):
@@ -137,62 +139,25 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
     yield Job("evaluate, nf4", None, 32, evaluation_memory(config, dtype, quantization="nf4"))
 
 
-def _forward(
-    base: PaliGemmaForConditionalGeneration,
-    config: PaliGemmaConfig,
-    batch: int,
-    dtype: torch.dtype,
-    ready: bool,
-    answer: int = ANSWER,
-) -> Tensor:
-    """Logits of the answers: (batch * answer, vocabulary)."""
-    vision: Any = config.vision_config
-    text: Any = config.text_config
-    images = (vision.image_size // vision.patch_size) ** 2
-    with torch.device("meta"):
-        ids = torch.zeros(batch, images + PROMPT + answer, dtype=torch.long)
-        if ready:
-            pixels = torch.zeros(batch, images, vision.hidden_size, dtype=dtype)
-        else:
-            pixels = torch.zeros(batch, 3, vision.image_size, vision.image_size, dtype=dtype)
-        with _features_given(base, ready):
-            states = base.model(
-                input_ids=ids,
-                attention_mask=torch.ones_like(ids),
-                token_type_ids=torch.zeros_like(ids),
-                pixel_values=pixels,
-                use_cache=not torch.is_grad_enabled(),
-            ).last_hidden_state
-        logits: Tensor = base.lm_head(states[:, -answer:].flatten(0, 1))
-        cap = getattr(text, "final_logit_softcapping", None)
-        return logits if cap is None else torch.tanh(logits / cap) * cap
+def _logits(base: PreTrainedModel, batch_size: int, answer: int, cached_vision: bool = False) -> Tensor:
+    """Logits of the answers: (batch_size * answer, vocabulary)."""
+    family = family_of(base.config)
+    logits = partial(family.logits_on_meta, base, batch_size, question=QUESTION, answer=answer)
+    if not cached_vision:
+        return logits()
+    with without_tower(base, with_fixed_grid(family, "cache_features")):
+        return logits(cached_vision=True)
 
 
-@contextmanager
-def _features_given(base: PaliGemmaForConditionalGeneration, ready: bool) -> Iterator[None]:
-    """Where image tokens are cannot be asked of tensors without content; a tower not needed is not run."""
-    tower, find = base.model.vision_tower, base.model.get_placeholder_mask
-    base.model.get_placeholder_mask = lambda ids, inputs_embeds, **_: (ids == 0)[..., None].expand_as(
-        inputs_embeds
-    )
-    if ready:
-        base.model.vision_tower = Ready()
-    try:
-        yield
-    finally:
-        base.model.vision_tower, base.model.get_placeholder_mask = tower, find
-
-
-def _peak(base: nn.Module, config: PaliGemmaConfig, step: Callable[[], None]) -> tuple[int, int]:
+def _peak(base: PreTrainedModel, step: Callable[[], None]) -> tuple[int, int]:
     """The most bytes that `step` has in use at once beside the weights, and which of them are logits."""
-    text: Any = config.text_config
-    live = _Live(base, text.vocab_size)
+    live = _LiveBytes(base, base.config.get_text_config().vocab_size)
     with live:
         step()
     return live.peak, live.logits_at_peak
 
 
-class _Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the storages that operations make, from their making to their end."""
 
     def __init__(self, model: nn.Module, vocabulary: int) -> None:

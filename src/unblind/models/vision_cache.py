@@ -21,12 +21,13 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from unblind.data.images import decode_image
-from unblind.errors import DatasetError, RecipeError
-from unblind.models.adapters import paligemma
-from unblind.models.collate import name_of, pixels
+from unblind.errors import DatasetError, ModelError, RecipeError
+from unblind.models.adapters import base_of
+from unblind.models.collate import image_of, name_of
+from unblind.models.family import FixedGrid, with_fixed_grid
 from unblind.models.loading import Loaded
 from unblind.models.weights import hash_weights
+from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import atomic, write_text
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
@@ -84,11 +85,13 @@ def cached_features(loaded: Loaded, sets: Iterable[datasets.Dataset], folder: Pa
         folder: of caches; any number of models and datasets share it.
 
     Raises:
-        RecipeError: something in the vision tower is trained, so that its outputs will change.
+        RecipeError: something in the vision tower is trained, so that its outputs will change; or the model's
+            images have no fixed grid.
         DatasetError: a broken image.
         OutputError: the folder cannot be written.
     """
-    tower: nn.Module = paligemma(loaded.model).vision_tower
+    family = with_fixed_grid(loaded.family, "cache_features")
+    tower = base_of(loaded.model).get_submodule(family.tower)
     trained = [name for name, parameter in tower.named_parameters() if parameter.requires_grad]
     if trained:
         raise RecipeError(
@@ -97,25 +100,26 @@ def cached_features(loaded: Loaded, sets: Iterable[datasets.Dataset], folder: Pa
         )
     rows = {_digest(row): (one, i) for one in sets for i, row in enumerate(_images(one))}
     home = folder.expanduser() / _key(loaded, tower, rows)
-    return _read_index(home) or _make(loaded, tower, rows, home)
+    return _read_index(home) or _make(loaded, family, rows, home)
 
 
 @contextmanager
-def without_tower(model: nn.Module, features: Features | None) -> Iterator[None]:
+def without_tower(base: nn.Module, family: FixedGrid) -> Iterator[None]:
     """While the block runs, `pixel_values` are taken for what the tower would make of them.
 
-    The projector goes on to work, so that it may be trained. Without `features`, nothing changes.
+    The projector goes on to work, so that it may be trained.
+
+    Args:
+        base: the model, without what peft wraps around it.
+        family: of the model.
     """
-    if features is None:
-        yield
-        return
-    parent = paligemma(model)
-    tower = parent.vision_tower
-    parent.vision_tower = Ready()
+    above, _, name = family.tower.rpartition(".")
+    parent, tower = base.get_submodule(above), base.get_submodule(family.tower)
+    setattr(parent, name, Ready())
     try:
         yield
     finally:
-        parent.vision_tower = tower
+        setattr(parent, name, tower)
 
 
 class Ready(nn.Module):
@@ -133,7 +137,7 @@ def _digest(row: Mapping[str, Any]) -> str:
     image = row["image"]
     data = image.get("bytes") if isinstance(image, Mapping) else None
     if data is None:
-        data = decode_image(image, f"row {name_of(row)}").tobytes()
+        data = image_of(row).tobytes()
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
@@ -154,20 +158,21 @@ def _key(loaded: Loaded, tower: nn.Module, digests: Iterable[str]) -> str:
 def _read_index(home: Path) -> Features | None:
     """The features in a folder; None if it is not there, or not whole."""
     try:
-        found = json.loads((home / "index.json").read_text("utf-8"))
-        shape, dtype = (found["shape"][0], found["shape"][1]), getattr(torch, found["dtype"])
-        index = {digest: (number, checksum) for digest, (number, checksum) in found["index"].items()}
+        about = read_json(home / "index.json")
+        shape, dtype = (about["shape"][0], about["shape"][1]), getattr(torch, about["dtype"])
+        index = {digest: (number, checksum) for digest, (number, checksum) in about["index"].items()}
         features = Features(home, shape, dtype, index)
         whole = (home / "features.bin").stat().st_size == len(index) * features.bytes_each
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, ModelError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
     return features if whole else None
 
 
 @torch.no_grad()
 def _make(
-    loaded: Loaded, tower: nn.Module, rows: Mapping[str, tuple[datasets.Dataset, int]], home: Path
+    loaded: Loaded, family: FixedGrid, rows: Mapping[str, tuple[datasets.Dataset, int]], home: Path
 ) -> Features:
+    tower = base_of(loaded.model).get_submodule(family.tower)
     dtype = next(parameter.dtype for parameter in tower.parameters() if parameter.is_floating_point())
     index: dict[str, tuple[int, int]] = {}
     digests, shape = list(rows), (0, 0)
@@ -180,9 +185,10 @@ def _make(
     ):
         for start in range(0, len(digests), BATCH):
             batch = digests[start : start + BATCH]
-            found = _run(loaded, tower, [rows[digest] for digest in batch]).to("cpu", dtype)
-            shape = (found.shape[1], found.shape[2])
-            for digest, one in zip(batch, found, strict=True):
+            images = [image_of(dataset[i]) for dataset, i in (rows[digest] for digest in batch)]
+            seen = tower(family.pixels(loaded.processor, images).to(loaded.device)).last_hidden_state
+            shape = (seen.shape[1], seen.shape[2])
+            for digest, one in zip(batch, seen.to("cpu", dtype), strict=True):
                 data = one.contiguous().flatten().view(torch.uint8).numpy().tobytes()
                 index[digest] = (len(index), zlib.crc32(data))
                 file.write(data)
@@ -191,10 +197,3 @@ def _make(
     about = {"shape": shape, "dtype": str(dtype).removeprefix("torch."), "index": index}
     write_text(home / "index.json", json.dumps(about))
     return Features(home, shape, dtype, index)
-
-
-def _run(loaded: Loaded, tower: nn.Module, places: Sequence[tuple[datasets.Dataset, int]]) -> Tensor:
-    rows = [dataset[i] for dataset, i in places]
-    images = [decode_image(row["image"], f"row {name_of(row)}") for row in rows]
-    values: Tensor = tower(pixels(loaded.processor, images).to(loaded.device)).last_hidden_state
-    return values

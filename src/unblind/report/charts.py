@@ -21,11 +21,12 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from unblind.report.load import Curve
-from unblind.tasks.words import LETTERS
 
 WIDTH = 360  # points; one point is one unit of the SVG's viewBox
 POINTS = 300  # of a learning curve; more would only add bytes
 SERIES = 6  # colours --s0 ... --s5
+CONFUSED = 60  # different answers in a matrix of confusions, at most
+_DOTTED: Any = (0, (1, 2.2))
 
 # Matplotlib knows no CSS variables: it draws with these stand-ins, and `_svg` puts the variables in.
 _NAMES = ("paper", "ink", "muted", "rule", "error", *(f"s{i}" for i in range(SERIES)))
@@ -67,24 +68,24 @@ def _inline(description: str) -> Callable[[Callable[P, Figure]], Callable[P, Mar
 @_inline("Accuracy of each model with 95 % Wilson intervals; dotted line: chance")
 def overall(
     rows: Sequence[tuple[str, Interval, Interval | None]],
-    chance: float,
+    chance: float | None,
     others: Sequence[tuple[str, Interval]] = (),
     title: str = "",
 ) -> Figure:
-    """Bars of restricted accuracy with Wilson whiskers, diamonds for free accuracy, a dotted line for chance.
+    """Bars of accuracy with Wilson whiskers, diamonds for free accuracy, a dotted line for chance if known.
 
-    Each row is (label, restricted, free), both ``{"value", "low", "high"}``. Below them, under `title`, thin
+    Each row is (label, accuracy, free), both ``{"value", "low", "high"}``. Below them, under `title`, thin
     bars of `others`, each (label, accuracy), to which the line for chance does not reach.
     """
     space = 0.42 * len(others) + 0.75 if others else 0.0  # in rows
     figure, axes = _figure(56 * (len(rows) + space) + 44, left=6, right=46, top=20, bottom=24)
-    for i, (label, restricted, free) in enumerate(rows):
-        _bar(axes, len(rows) - 1 - i, label, restricted, free, _COLOUR[series_name(i, len(rows))])
+    for i, (label, accuracy, free) in enumerate(rows):
+        _bar(axes, len(rows) - 1 - i, label, accuracy, free, _COLOUR[series_name(i, len(rows))])
     top = len(rows) - 0.42
-    axes.vlines(chance, -0.5, top, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
-    axes.text(
-        chance, top + 0.06, f"chance {percent(chance)}", ha="center", fontsize=9, color=_COLOUR["muted"]
-    )
+    if chance is not None:
+        axes.vlines(chance, -0.5, top, color=_COLOUR["ink"], linestyle=_DOTTED, linewidth=1.3)
+        said = f"chance {percent(chance)}"
+        axes.text(chance, top + 0.06, said, ha="center", fontsize=9, color=_COLOUR["muted"])
     if others:
         axes.text(0, -0.88, title, fontsize=9, color=_COLOUR["muted"])
     for i, (label, accuracy) in enumerate(others):
@@ -103,8 +104,8 @@ def _thin_bar(axes: Axes, y: float, label: str, accuracy: Interval) -> None:
     axes.text(accuracy["high"] + 0.025, y, percent(accuracy["value"]), **look)
 
 
-def _bar(axes: Axes, y: float, label: str, restricted: Interval, free: Interval | None, colour: str) -> None:
-    value, low, high = restricted["value"], restricted["low"], restricted["high"]
+def _bar(axes: Axes, y: float, label: str, accuracy: Interval, free: Interval | None, colour: str) -> None:
+    value, low, high = accuracy["value"], accuracy["low"], accuracy["high"]
     axes.text(0, y + 0.14, printable(label, 40), fontsize=10.5, color=_COLOUR["ink"])
     axes.barh(y - 0.14, value, height=0.42, color=colour)
     axes.plot([low, high], [y - 0.14] * 2, color=_COLOUR["ink"], linewidth=1.5, solid_capstyle="butt")
@@ -123,6 +124,35 @@ def _bar(axes: Axes, y: float, label: str, restricted: Interval, free: Interval 
         look = {"marker": "D", "markersize": 5, "markeredgewidth": 1.2, "zorder": 4, "clip_on": False}
         look |= {"color": _COLOUR["ink"], "markerfacecolor": _COLOUR["paper"]}
         axes.plot(free["value"], y - 0.35, **look)  # type: ignore[arg-type]
+
+
+@_inline("Accuracy by task with 95 % intervals; dotted: chance; cross: commonest answer; diamond: published")
+def tasks(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """A small row for each task: a dot with its interval for each model, and what to compare it with.
+
+    Each row has `label`, `cells` (each model's ``{"value", "low", "high"}``), and the shares `chance`,
+    `most_frequent` and `published`, or None.
+    """
+    height = 30 * len(rows) + 30
+    figure, axes = _figure(height, left=112, right=10, top=4, bottom=26)
+    for y, row in enumerate(rows):
+        _row_label(axes, y, row["label"], "ink", x=-112)
+        if row["chance"] is not None:
+            axes.vlines(row["chance"], y - 0.36, y + 0.36, color=_COLOUR["ink"], linestyle=_DOTTED)
+        _mark(axes, row["most_frequent"], y, "x")
+        _mark(axes, row["published"], y, "D")
+        apart = 0.5 / len(row["cells"])
+        for i, cell in enumerate(row["cells"]):
+            _dot(axes, y + apart * (i - (len(row["cells"]) - 1) / 2), cell, series_name(i, len(row["cells"])))
+    _shares_axis(axes, len(rows))
+    return figure
+
+
+def _mark(axes: Axes, share: float | None, y: float, marker: str) -> None:
+    if share is not None:
+        look: dict[str, Any] = {"markersize": 5, "markeredgewidth": 1.1, "clip_on": False}
+        look |= {"color": _COLOUR["ink"], "markerfacecolor": _COLOUR["paper"]}
+        axes.plot(share, y, marker=marker, **look)
 
 
 @_inline("Accuracy along the axis, with 95 % Wilson intervals")
@@ -163,12 +193,17 @@ def traits(sections: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Figur
             _row_label(axes, y + i, row["label"], "muted", x=-118)
             _dots(axes, y + i, row["cells"])
         y += 1 + len(rows)
+    _shares_axis(axes, lines)
+    return figure
+
+
+def _shares_axis(axes: Axes, lines: float) -> None:
+    """Shares to the right, so many lines downwards."""
     axes.set(xlim=(0, 1), ylim=(lines - 0.5, -0.5), yticks=[], xticks=[0, 0.25, 0.5, 0.75, 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="\u202f%"))
     axes.grid(axis="x", color=_COLOUR["rule"], linewidth=0.6)
     axes.set_axisbelow(True)
     axes.spines["left"].set_visible(False)
-    return figure
 
 
 def _row_label(axes: Axes, y: float, text: str, colour: str, *, x: float) -> None:
@@ -179,9 +214,12 @@ def _row_label(axes: Axes, y: float, text: str, colour: str, *, x: float) -> Non
 def _dots(axes: Axes, y: float, cells: Sequence[Interval | None]) -> None:
     for i, cell in enumerate(cells):
         if cell:
-            colour = _COLOUR[series_name(i, len(cells))]
-            axes.hlines(y, cell["low"], cell["high"], color=colour, linewidth=1.6)
-            axes.plot(cell["value"], y, color=colour, marker="o", markersize=4.5, clip_on=False)
+            _dot(axes, y, cell, series_name(i, len(cells)))
+
+
+def _dot(axes: Axes, y: float, accuracy: Interval, colour: str) -> None:
+    axes.hlines(y, accuracy["low"], accuracy["high"], color=_COLOUR[colour], linewidth=1.6)
+    axes.plot(accuracy["value"], y, color=_COLOUR[colour], marker="o", markersize=4.5, clip_on=False)
 
 
 @_inline(
@@ -190,7 +228,7 @@ def _dots(axes: Axes, y: float, cells: Sequence[Interval | None]) -> None:
 def reliability(series: Sequence[Sequence[Mapping[str, float]]]) -> Figure:
     """Reliability curves: for each bin of each series, accuracy (with its interval) over mean probability."""
     figure, axes = _figure(260, left=44, right=14, top=10, bottom=40)
-    axes.plot([0, 1], [0, 1], color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    axes.plot([0, 1], [0, 1], color=_COLOUR["ink"], linestyle=_DOTTED, linewidth=1.3)
     for i, bins in enumerate(series):
         colour = _COLOUR[series_name(i, len(series))]
         xs, ys = [b["probability"] for b in bins], [b["value"] for b in bins]
@@ -217,60 +255,57 @@ def loss_curve(curve: Curve) -> Figure:
 
 
 @_inline("Validation accuracy along training; dotted line: chance")
-def accuracy_curve(curve: Curve, chance: float) -> Figure:
-    """Validation accuracy along training, with a dotted line for chance."""
+def accuracy_curve(curve: Curve, chance: float | None) -> Figure:
+    """Validation accuracy along training, with a dotted line for chance if it is known."""
     figure, axes = _figure(200, left=38, right=12, top=10, bottom=40)
     xs, ys = zip(*_thinned(curve.accuracy), strict=True)
     axes.plot(xs, ys, color=_COLOUR["s1"], linewidth=1.6, marker="o", markersize=4.5, clip_on=False)
-    axes.axhline(chance, color=_COLOUR["ink"], linestyle=(0, (1, 2.2)), linewidth=1.3)
+    if chance is not None:
+        axes.axhline(chance, color=_COLOUR["ink"], linestyle=_DOTTED, linewidth=1.3)
     _percent_axis(axes)
     _amount_axis(axes, curve)
     return figure
 
 
-@_inline("Which circled letter was taken for which other letter")
-def confusion_matrix(pairs: Mapping[tuple[str, str], int]) -> Figure:
-    """Errors only: rows are the circled letters, columns what was answered, darker is more often."""
-    pairs = _of_few_letters(pairs)
-    letters = sorted(
-        {letter for pair in pairs for letter in pair}, key=lambda letter: (letter.lower(), letter)
-    )
-    size = len(letters)
-    space = max(size, 10)  # cells, so that a few letters are no giants
+@_inline("Which answer was taken for which other")
+def confusion_matrix(pairs: Mapping[tuple[str, str], int], truth: str) -> Figure:
+    """Errors only: rows are the right answers (`truth`), columns what was answered; darker: more often."""
+    pairs = _of_few_answers(pairs)
+    answers = sorted({answer for pair in pairs for answer in pair}, key=_natural)
+    size = len(answers)
+    space = max(size, 10)  # cells, so that a few answers are no giants
     cell = (WIDTH - 60) / space
     figure, axes = _figure(WIDTH, left=40, right=20, top=20, bottom=40)
     axes.plot([0, size], [0, size], color=_COLOUR["rule"], linewidth=1)
     most = max(pairs.values())
     for (answer, reply), count in pairs.items():
-        x, y, alpha = letters.index(reply), letters.index(answer), 0.25 + 0.75 * count / most
+        x, y, alpha = answers.index(reply), answers.index(answer), 0.25 + 0.75 * count / most
         axes.add_patch(Rectangle((x, y), 1, 1, color=_COLOUR["error"], alpha=alpha, linewidth=0))
         if cell >= 11:
-            axes.text(
-                x + 0.5,
-                y + 0.5,
-                str(count),
-                fontsize=min(10, cell * 0.6),
-                ha="center",
-                va="center",
-                color=_COLOUR["ink"],
-            )
-    names, centres = [printable(letter, 3) for letter in letters], [i + 0.5 for i in range(size)]
-    axes.set(
-        xlim=(0, space), ylim=(space, 0), xticks=centres, yticks=centres, xticklabels=names, yticklabels=names
-    )
+            look: dict[str, Any] = {"ha": "center", "va": "center", "color": _COLOUR["ink"]}
+            axes.text(x + 0.5, y + 0.5, str(count), fontsize=min(10, cell * 0.6), **look)
+    names, centres = [printable(answer, 5) for answer in answers], [i + 0.5 for i in range(size)]
+    axes.set(xlim=(0, space), ylim=(space, 0))
+    axes.set(xticks=centres, yticks=centres, xticklabels=names, yticklabels=names)
     axes.tick_params(labelsize=max(4.5, min(10.0, cell * 0.85)))
     axes.set_xlabel("answered", color=_COLOUR["muted"])
-    axes.set_ylabel("circled", color=_COLOUR["muted"])
+    axes.set_ylabel(truth, color=_COLOUR["muted"])
     return figure
 
 
-def _of_few_letters(pairs: Mapping[tuple[str, str], int]) -> Mapping[tuple[str, str], int]:
-    """The first pairs of at most 52 different letters: the answers of a dataset may be anything."""
-    letters: set[str] = set()
+def _natural(answer: str) -> tuple[list[int], str, str]:
+    """For sorting: numbers and pairs of numbers by their size, texts without regard to case."""
+    numbers = [int(number) for number in re.findall(r"[0-9]{1,9}", answer)]
+    return numbers, answer.lower(), answer
+
+
+def _of_few_answers(pairs: Mapping[tuple[str, str], int]) -> Mapping[tuple[str, str], int]:
+    """The first pairs of at most CONFUSED different answers: those of a dataset may be anything."""
+    answers: set[str] = set()
     few = {}
     for pair, count in pairs.items():
-        if len(letters | set(pair)) <= len(LETTERS):
-            letters |= set(pair)
+        if len(answers | set(pair)) <= CONFUSED:
+            answers |= set(pair)
             few[pair] = count
     return few
 

@@ -1,4 +1,4 @@
-"""Finished folders, read into what the page shows: studies, each with evaluations of the same samples."""
+"""Finished folders, read into what the page shows: runs, each with the studies of its tasks."""
 
 from __future__ import annotations
 
@@ -8,27 +8,36 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from unblind.errors import DatasetError, OutputError
 from unblind.scoring.metrics import score
-from unblind.scoring.predictions import read_predictions
-
-VIEWS = ("whole", "ellipse", "letter", "other")  # of occlusion.json: what is covered
+from unblind.scoring.predictions import Answered, by_task, is_number, read_predictions
+from unblind.tasks.base import Task
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One model's answers: where they came from (metrics.json), the answers, and their scores.
+    """One model's answers to the questions of one task.
 
-    `occlusion` is what is in occlusion.json, where that was asked for.
+    `metrics` says where they came from (metrics.json); `scores` are those of the task; `occlusion` is what is
+    in occlusion.json, where that was asked for.
     """
 
     name: str
     metrics: Mapping[str, Any]
-    predictions: pa.Table
+    answered: Answered
     scores: Mapping[str, Any]
     occlusion: Mapping[str, Any] | None = None
+
+    @property
+    def accuracy(self) -> Mapping[str, float]:
+        """Of the answers that count: the restricted ones, or else the free ones."""
+        accuracy: Mapping[str, float] = self.scores["accuracy"][self.counted]
+        return accuracy
+
+    @property
+    def counted(self) -> str:
+        """Which answers count: `restricted` or `free`."""
+        return "restricted" if self.answered.restricted else "free"
 
 
 @dataclass(frozen=True)
@@ -42,14 +51,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Study:
-    """Evaluations of the same samples, in the order they are compared; the last is looked at in detail."""
+    """Evaluations of the same samples of one task, in the order they are compared."""
 
-    title: str
     evaluations: tuple[Evaluation, ...]
     images: tuple[Path, ...]  # parquet files or dataset folders that may hold the images
-    train: Mapping[str, Any]
-    curve: Curve | None
-    quickstart: bool = False
+    quickstart: bool
+
+    @property
+    def task(self) -> Task[Any]:
+        """The task."""
+        return self.last.answered.task
 
     @property
     def first(self) -> Evaluation:
@@ -62,31 +73,47 @@ class Study:
         return self.evaluations[-1]
 
 
-def load_studies(folders: Sequence[Path]) -> list[Study]:
-    """Read quickstart, evaluation and run folders; evaluations of the same samples become one study.
+@dataclass(frozen=True)
+class Run:
+    """What was measured on the same samples: a study for each of their tasks; and how the model learned."""
 
-    A run folder (log.jsonl) lends its learning curve to the study when there is just one.
+    title: str
+    studies: tuple[Study, ...]
+    train: Mapping[str, Any]
+    curve: Curve | None
+    quickstart: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the evaluations."""
+        return tuple(evaluation.name for evaluation in self.studies[0].evaluations)
+
+
+def load_runs(folders: Sequence[Path]) -> list[Run]:
+    """Read quickstart, evaluation and training folders; evaluations of the same samples become one run.
+
+    A training folder (log.jsonl) lends its learning curve to the run when there is just one.
     Raises OutputError for a folder that is none of these, DatasetError for predictions that cannot be scored.
     """
-    studies: dict[Any, Study] = {}
+    runs: dict[Any, Run] = {}
     curves: list[Curve] = []
     for folder in folders:
         if (folder / "blind").is_dir() and (folder / "after").is_dir():
-            studies[folder] = _quickstart(folder)
+            runs[folder] = _quickstart(folder)
         elif (folder / "predictions.parquet").is_file():
-            study = _evaluation_study(folder)
-            key = _samples(study.last)
-            studies[key] = _joined(studies[key], study) if key in studies else study
+            run = _evaluated(folder)
+            key = _samples(run)
+            runs[key] = _joined(runs[key], run) if key in runs else run
         elif (folder / "log.jsonl").is_file():
             curves.append(read_curve(folder / "log.jsonl"))
         else:
             raise OutputError(_not_finished(folder))
-    if not studies:
+    if not runs:
         raise OutputError("nothing to report: name at least one quickstart or evaluation folder")
-    found = list(studies.values())
-    if len(found) == 1 and found[0].curve is None and curves:
-        return [replace(found[0], curve=curves[-1])]
-    return found
+    loaded = list(runs.values())
+    if len(loaded) == 1 and loaded[0].curve is None and curves:
+        return [replace(loaded[0], curve=curves[-1])]
+    return loaded
 
 
 def read_curve(path: Path) -> Curve:
@@ -103,88 +130,109 @@ def read_curve(path: Path) -> Curve:
             ) from error
         if isinstance(entry, dict):
             entries.append(entry)
-    unit = "samples" if any(_is_number(entry.get("samples")) for entry in entries) else "steps"
+    unit = "samples" if any(_is_finite(entry.get("samples")) for entry in entries) else "steps"
     x = "samples" if unit == "samples" else "step"
     return Curve(unit, _points(entries, x, "loss"), _points(entries, x, "eval_accuracy"))
 
 
 def _points(entries: Sequence[Mapping[str, Any]], x: str, y: str) -> tuple[tuple[float, float], ...]:
-    return tuple((e[x], e[y]) for e in entries if _is_number(e.get(x)) and _is_number(e.get(y)))
+    return tuple((e[x], e[y]) for e in entries if _is_finite(e.get(x)) and _is_finite(e.get(y)))
 
 
-def _is_number(value: object) -> bool:
-    return (
-        isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e15
-    )  # NaN fails too
+def _is_finite(value: object) -> bool:
+    return is_number(value) and abs(value) < 1e15  # NaN fails too
 
 
-def _quickstart(folder: Path) -> Study:
+def _quickstart(folder: Path) -> Run:
     metrics = _read_json(folder / "metrics.json")
     log = folder / "train" / "log.jsonl"
-    blind, after = (_evaluation(folder / name, name, _section(metrics, name)) for name in ("blind", "after"))
+    blind, after = (_evaluated(folder / name, _section(metrics, name)) for name in ("blind", "after"))
     if _samples(blind) != _samples(after):
         raise OutputError(
             f"{folder}: blind and after were measured on different samples; run the quickstart again"
         )
-    return Study(
+    both = _joined(blind, after)
+    images = (folder / "data", *_image_sources(folder, _section(metrics, "after")))
+    return Run(
         title=folder.resolve().name,
-        evaluations=(blind, after),
-        images=(folder / "data", *_image_sources(folder, after)),
+        studies=tuple(replace(study, images=images, quickstart=True) for study in both.studies),
         train=_section(metrics, "train"),
         curve=read_curve(log) if log.is_file() else None,
         quickstart=True,
     )
 
 
-def _evaluation_study(folder: Path) -> Study:
-    evaluation = _evaluation(folder, folder.resolve().name, _read_json(folder / "metrics.json"))
-    return Study(evaluation.name, (evaluation,), _image_sources(folder, evaluation), train={}, curve=None)
-
-
-def _joined(study: Study, other: Study) -> Study:
-    return replace(
-        study, evaluations=study.evaluations + other.evaluations, images=study.images + other.images
-    )
-
-
-def _evaluation(folder: Path, name: str, metrics: Mapping[str, Any]) -> Evaluation:
+def _evaluated(folder: Path, metrics: Mapping[str, Any] | None = None) -> Run:
+    """An evaluation's folder; `metrics` if they are not in the folder's own file."""
     path = folder / "predictions.parquet"
     if not path.is_file():
         raise OutputError(_not_finished(folder))
+    if metrics is None:
+        metrics = _read_json(folder / "metrics.json")
+    name, images = folder.resolve().name, _image_sources(folder, metrics)
     predictions = read_predictions(path)
     scores = score(predictions)
-    if scores["accuracy"]["restricted"] is None:
-        raise DatasetError(
-            f"{path}: its answers are longer than a letter, and the report is about single letters;"
-            f" the numbers are in {folder / 'metrics.json'}, so leave this folder out"
+    studies = []
+    for task, answered in by_task(predictions).items():
+        own = scores["tasks"][task] if "tasks" in scores else scores
+        evaluation = Evaluation(name, metrics, answered, own, _occlusion(folder, answered.task))
+        if own["accuracy"][evaluation.counted] is None:
+            raise DatasetError(
+                f"{path}: {task} has neither restricted nor free answers; evaluate again without --no-free"
+            )
+        studies.append(Study((evaluation,), images, quickstart=False))
+    return Run(name, tuple(studies), train={}, curve=None)
+
+
+def _joined(run: Run, other: Run) -> Run:
+    """Both runs' evaluations, task by task."""
+    others = {study.task.name: study for study in other.studies}
+    studies = tuple(
+        replace(
+            study,
+            evaluations=study.evaluations + others[study.task.name].evaluations,
+            images=study.images + others[study.task.name].images,
         )
-    return Evaluation(name, metrics, predictions, scores, _occlusion(folder / "occlusion.json"))
+        for study in run.studies
+    )
+    return replace(run, studies=studies)
 
 
-def _occlusion(path: Path) -> Mapping[str, Any] | None:
-    if not path.is_file():
+def _occlusion(folder: Path, task: Task[Any]) -> Mapping[str, Any] | None:
+    """What covering the task's parts did; None where that was not asked."""
+    path = folder / "occlusion.json"
+    if not path.is_file() or not task.parts:
         return None
-    found = _read_json(path)
-    try:
-        numbers = [found["n"], *(found[view][name] for view in VIEWS for name in ("drop", "changed"))]
-        numbers += [found[view]["accuracy"][end] for view in VIEWS for end in ("value", "low", "high")]
-    except (KeyError, TypeError):
-        numbers = [None]
-    if not all(map(_is_number, numbers)):
+    whole = _read_json(path)
+    views = whole["tasks"].get(task.name) if isinstance(whole.get("tasks"), dict) else whole
+    if views is not None and not _is_occlusion(views, ("whole", *task.parts)):
         raise OutputError(
             f"{path} is not what `unblind evaluate --occlusion` writes; remove it, or evaluate again"
         )
-    return found
+    return views
 
 
-def _image_sources(folder: Path, evaluation: Evaluation) -> tuple[Path, ...]:
-    data = evaluation.metrics.get("data")
+def _is_occlusion(views: Mapping[str, Any], names: Sequence[str]) -> bool:
+    try:
+        numbers = [views["n"], *(views[name][number] for name in names for number in ("drop", "changed"))]
+        numbers += [views[name]["accuracy"][end] for name in names for end in ("value", "low", "high")]
+    except (KeyError, TypeError):
+        return False
+    return all(map(_is_finite, numbers))
+
+
+def _image_sources(folder: Path, metrics: Mapping[str, Any]) -> tuple[Path, ...]:
+    data = metrics.get("data")
     return (Path(data), folder / data) if isinstance(data, str) and data else ()
 
 
-def _samples(evaluation: Evaluation) -> frozenset[tuple[str, str]]:
-    table = evaluation.predictions
-    return frozenset(zip(map(str, table["id"].to_pylist()), table["answer"].to_pylist(), strict=True))
+def _samples(run: Run) -> frozenset[tuple[str, str, str]]:
+    """Which samples were asked about: task, id and answer of each."""
+    return frozenset(
+        (study.task.name, str(row["id"]), row["answer"])
+        for study in run.studies
+        for row in study.last.answered.rows
+    )
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

@@ -69,11 +69,18 @@ def enough_memory() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        # torch.OutOfMemoryError is a RuntimeError, like what PyTorch raises on a CPU
-        if not isinstance(error, MemoryError) and not re.search("(out of|allocate) memory", str(error)):
+        if not out_of_memory(error):
             raise
         reason = str(error).partition("\n")[0][:150]
         raise ModelError(
             f"the memory does not suffice ({reason}); lower --batch-size and raise --accumulation, take"
             " --gradient-checkpointing or --quantization nf4; `unblind doctor --model` reckons it"
         ) from error
+
+
+def out_of_memory(error: Exception) -> bool:
+    """Whether an error says that the memory has run out, of a device or of the machine."""
+    # torch.OutOfMemoryError is a RuntimeError, like what PyTorch raises on a CPU
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and bool(re.search("(out of|allocate) memory", str(error)))
+    )

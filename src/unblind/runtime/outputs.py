@@ -77,7 +77,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _concerns(name: object, path: Path) -> bool:
-    """Whether an error about a file is about what is written at `path`: it, what is in it or what it is in."""
+    """A hidden name beside `path` to make a file or folder under; when the block ends, it becomes `path`.
     if not isinstance(name, (str, os.PathLike)):
         return True
     broken = Path(name)
@@ -208,10 +208,9 @@ def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
 
 
 def _where_they_part(old: str, new: str) -> Iterator[str]:
-    same = next(
-        (i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new))
-    )
-    start = max(0, same - 20) if max(len(old), len(new)) > _LONG else 0
+    longest = max(len(old), len(new))
+    parted = next(at for at in range(longest) if old[: at + 1] != new[: at + 1])
+    start = max(0, parted - 20) if longest > _LONG else 0
     for text in (old, new):
         cut = text[start : start + _LONG]
         yield f"{'…' if start else ''}{cut}{'…' if start + _LONG < len(text) else ''}"

@@ -2,80 +2,139 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
 
+from unblind.scoring.base_rates import base_rates
 from unblind.scoring.breakdowns import breakdowns
 from unblind.scoring.calibration import calibration
-from unblind.scoring.intervals import proportion
+from unblind.scoring.intervals import clustered, mean_share, proportion
 from unblind.scoring.mistakes import mistakes
-from unblind.scoring.predictions import check, free_hits, restricted_hits, shares, texts
-from unblind.scoring.rules import RULES
-from unblind.tasks.words import LETTERS
+from unblind.scoring.predictions import Answered, by_task, check, is_number
+from unblind.scoring.rules import rules_of
+
+WAYS = ("free", "restricted")
 
 
 def score(predictions: pa.Table) -> dict[str, Any]:
     """Score predictions: columns ``id, answer, free, restricted``, and what more of the dataset is known.
 
-    Returns ``{"n", "accuracy": {"free", "restricted"}, "rules", "by", "errors", "calibration",
-    "base_rates": {"chance", "first_letter", "most_frequent_letter", "blank_image", "uncircled"}}``, all
-    shares in [0, 1]. An accuracy is ``{"value", "low", "high"}``; ``free`` is None if no free answers were
-    asked for, and so is ``rules``, the free accuracy by each of `RULES`. Breakdowns (`breakdowns`), errors
-    (`mistakes`) and `calibration` count restricted answers. What the dataset does not tell is left out.
-    Raises DatasetError as `check` does.
+    The column `task` says which task each sample is of; predictions without it are of one task, see
+    `unblind.tasks.registry.task_of`. Raises DatasetError as `check` does.
 
-    Where answers are longer than a letter, nothing is restricted: ``restricted`` is None, breakdowns count
-    free answers, there are no errors, calibration or base rates, and ``tokens`` is the mean share of an
-    answer's tokens that are right, each after the right ones before it.
+    Returns, for one task, ``{"n", "accuracy": {"free", "restricted"}, "rules", "by", "errors",
+    "calibration", "base_rates", "task", "clusters", "samples_sha256"}``, all shares in [0, 1]. An accuracy is
+    ``{"value", "low", "high"}`` with Wilson's 95 % interval; ``free`` is None if no free answers were asked
+    for, and so is ``rules``, the free accuracy by each of the task's rules; ``restricted`` is None where
+    answers are none of a few choices. The others count restricted answers, or else free ones: `breakdowns`,
+    `mistakes`, `calibration` (None without probabilities), `base_rates`. ``clusters`` is None, or the column
+    `by` which samples resemble each other, with the accuracies in intervals that know it (`clustered`).
+    ``samples_sha256`` is `samples_hash`. Where evaluation measured how many of an answer's tokens were right,
+    each after the right ones before it, ``accuracy`` has ``tokens`` with their mean share as ``value``.
+
+    Returns, for several tasks, ``{"n", "tasks", "mean", "share", "samples_sha256"}``: ``tasks`` has the above
+    by name; ``mean`` of the tasks' accuracies (`mean_share`), and ``share`` of all samples (Wilson), each
+    ``{"free", "restricted"}``, None unless every task has it.
     """
     check(predictions)
-    if predictions["restricted"].null_count:
-        return _score_texts(predictions)
-    hits = restricted_hits(predictions)
-    rules = by_rules(predictions)
+    answered = by_task(predictions)
+    tasks = {name: _score(of_task) for name, of_task in answered.items()}
+    if len(tasks) == 1:
+        return next(iter(tasks.values()))
     return {
-        "n": len(hits),
-        "accuracy": {"free": rules and rules["exact"], "restricted": proportion(sum(hits), len(hits))},
-        "rules": rules,
-        "by": breakdowns(predictions, hits),
-        "errors": mistakes(predictions),
-        "calibration": calibration(shares(predictions, "probability"), hits),
-        "base_rates": _base_rates(predictions),
+        "n": predictions.num_rows,
+        "tasks": tasks,
+        "mean": {way: _mean(list(tasks.values()), way) for way in WAYS},
+        "share": {way: _share(list(answered.values()), way) for way in WAYS},
+        "samples_sha256": samples_hash(answered),
     }
 
 
-def by_rules(predictions: pa.Table) -> dict[str, dict[str, float]] | None:
-    """Accuracy of the free replies by each rule, with Wilson's 95 % interval; None without free replies."""
-    found = {rule: free_hits(predictions, rule) for rule in RULES}
+def _score(answered: Answered) -> dict[str, Any]:
+    rules = by_rules(answered)
     return {
-        rule: proportion(sum(hits), len(hits)) for rule, hits in found.items() if hits is not None
-    } or None
+        "n": len(answered),
+        "accuracy": accuracies(answered),
+        "rules": rules,
+        "by": breakdowns(answered),
+        "errors": mistakes(answered) if answered.expected else None,
+        "calibration": calibration(answered.probabilities, answered.hits) if answered.restricted else None,
+        "base_rates": base_rates(answered),
+        "task": answered.task.name,
+        "clusters": _clusters(answered),
+        "samples_sha256": samples_hash({answered.task.name: answered}),
+    }
 
 
-def _score_texts(predictions: pa.Table) -> dict[str, Any]:
-    rules = by_rules(predictions)
-    accuracy: dict[str, Any] = {"free": rules and rules["exact"], "restricted": None}
-    if "tokens_right" in predictions.column_names:
-        right = predictions["tokens_right"].to_pylist()
-        accuracy["tokens"] = {"value": math.fsum(right) / len(right)}
-    by = breakdowns(predictions, free_hits(predictions) or [False] * predictions.num_rows)
-    return {"n": predictions.num_rows, "accuracy": accuracy, "rules": rules, "by": by, "base_rates": {}}
+def accuracies(answered: Answered) -> dict[str, Any]:
+    """The shares of right answers, `free` and `restricted`, and of right `tokens`, as in `score`."""
+    accuracy: dict[str, Any] = {way: _proportion(hits_by(answered, way)) for way in WAYS}
+    tokens = [value for row in answered.rows if is_number(value := row.get("tokens_right"))]
+    if not answered.restricted and len(tokens) == len(answered):
+        accuracy["tokens"] = {"value": math.fsum(tokens) / len(tokens)}
+    return accuracy
 
 
-def _base_rates(predictions: pa.Table) -> dict[str, float]:
-    """What needs no eyes: any letter of the word, always its first one, always the commonest answer; and what
-    the model says to a blank image, and to the word without its ellipse, where that was asked.
+def hits_by(answered: Answered, way: str) -> list[bool] | None:
+    """Right or wrong by sample, by the `free` or `restricted` answers; None if these were not asked for."""
+    if way == "free":
+        return answered.free_hits()
+    return answered.restricted_hits() if answered.restricted else None
+
+
+def _proportion(hits: Sequence[bool] | None) -> dict[str, float] | None:
+    return None if hits is None else proportion(sum(hits), len(hits))
+
+
+def by_rules(answered: Answered, rule: str | None = None) -> dict[str, dict[str, float]] | None:
+    """Accuracy of the free replies by each rule, or by one, with Wilson's 95 % interval.
+
+    None without free replies. Raises RecipeError for a rule that the task does not have.
     """
-    answers, words = texts(predictions, "answer"), texts(predictions, "word")
-    known = [(answer, word) for answer, word in zip(answers, words, strict=True) if word]
-    rates = {"chance": math.fsum(1 / (len(word) if word else len(LETTERS)) for word in words) / len(words)}
-    if known:
-        rates["first_letter"] = sum(answer == word[0] for answer, word in known) / len(known)
-    rates["most_frequent_letter"] = max(Counter(answers).values()) / len(answers)
-    for name, column in (("blank_image", "blank"), ("uncircled", "uncircled")):
-        if column in predictions.column_names:
-            rates[name] = sum(restricted_hits(predictions, column)) / len(answers)
-    return rates
+    shares = {}
+    for name in rules_of(answered.task) if rule is None else [rule]:
+        hits = answered.free_hits(name)
+        if hits is None:
+            return None
+        shares[name] = proportion(sum(hits), len(hits))
+    return shares
+
+
+def _clusters(answered: Answered) -> dict[str, Any] | None:
+    column = answered.task.cluster
+    values = [row.get(column) for row in answered.rows] if column else [None]
+    if None in values or len(set(values)) < 2:
+        return None
+    by_way = {way: hits_by(answered, way) for way in WAYS}
+    return {"by": column} | {
+        way: None if hits is None else clustered(hits, values) for way, hits in by_way.items()
+    }
+
+
+def samples_hash(answered: Mapping[str, Answered]) -> str:
+    """SHA-256, in hex, of what was asked: of each sample the id, the right answer and the question.
+
+    It is of UTF-8 JSON, a list of ``[id, answer, question]`` a sample, sorted, without spaces. Models can be
+    compared where it is the same: samples change between versions of the code that draws them.
+    """
+    rows = chain.from_iterable(of_task.rows for of_task in answered.values())
+    asked = sorted([str(row["id"]), row["answer"], str(row.get("prompt") or "")] for row in rows)
+    text = json.dumps(asked, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _mean(tasks: Sequence[Mapping[str, Any]], way: str) -> dict[str, float] | None:
+    accuracies = [metrics["accuracy"][way] for metrics in tasks]
+    return None if None in accuracies else mean_share(accuracies)
+
+
+def _share(answered: Sequence[Answered], way: str) -> dict[str, float] | None:
+    hits = [hits_by(of_task, way) for of_task in answered]
+    known = [of_task for of_task in hits if of_task is not None]
+    return _proportion(list(chain.from_iterable(known))) if len(known) == len(hits) else None

@@ -1,23 +1,108 @@
-"""A table of predictions: read, checked, and counted as right or wrong. No torch."""
+"""A table of predictions: read, checked, parted by task, and counted as right or wrong. No torch."""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unblind.errors import DatasetError
 from unblind.scoring.rules import rule_named
+from unblind.tasks.base import Row, Task
+from unblind.tasks.registry import task_of
 
 FILE = "predictions.parquet"
 REQUIRED = ("id", "answer", "free", "restricted")
+# Ours where they were asked for; a dataset may have columns of these names too, which mean something else.
+ON_REQUEST = ("probability", "top5", "tokens_right", "blank", "uncircled")
+_OWN = b"unblind.columns"  # in the schema's metadata: which of these evaluation has written
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A model's answers to the questions of one task; a row is a sample with all that is known of it."""
+
+    task: Task[Any]
+    rows: Sequence[Row]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def answers(self) -> list[str]:
+        """The right ones."""
+        return [row["answer"] for row in self.rows]
+
+    @property
+    def restricted(self) -> bool:
+        """Whether there are restricted answers; all questions of a task have them, or none."""
+        return self.rows[0]["restricted"] is not None
+
+    @property
+    def expected(self) -> bool:
+        """Whether the right answers are of the task's answer space, so that what the task knows applies."""
+        return self.restricted or self.task.answers.choices is None
+
+    @cached_property
+    def replies(self) -> list[str | None]:
+        """The answers that count: the restricted ones, or else the free ones, as the task reads them."""
+        if self.restricted:
+            return [row["restricted"] for row in self.rows]
+        return [None if text is None else self.task.answers.parse(text) or text for text in self.free]
+
+    @cached_property
+    def free(self) -> list[str | None]:
+        """The free replies."""
+        return [_text(row, "free") for row in self.rows]
+
+    @cached_property
+    def hits(self) -> list[bool]:
+        """For each sample, whether the answer that counts is right; all wrong without any."""
+        if self.restricted:
+            return self.restricted_hits()
+        return self.free_hits() or [False] * len(self)
+
+    def restricted_hits(self, column: str = "restricted") -> list[bool]:
+        """For each sample, whether the likeliest of the choices is the answer.
+
+        `column` is another column of such answers: `blank` or `uncircled`.
+        """
+        return [row["answer"] == row.get(column) for row in self.rows]
+
+    def free_hits(self, rule: str = "exact") -> list[bool] | None:
+        """For each sample, whether the free reply is the answer by a rule; None without free replies.
+
+        Raises RecipeError for an unknown rule.
+        """
+        right = rule_named(rule, self.task)
+        if all(reply is None for reply in self.free):
+            return None
+        return [
+            reply is not None and right(reply, answer)
+            for reply, answer in zip(self.free, self.answers, strict=True)
+        ]
+
+    @cached_property
+    def probabilities(self) -> list[float | None]:
+        """Of the restricted answers, in [0, 1]; None where it is not known."""
+        return [_share(row.get("probability")) for row in self.rows]
+
+    def confusions(self) -> dict[tuple[str, str], int]:
+        """How often each pair of an answer and a wrong reply occurs, most frequent first."""
+        pairs = zip(self.answers, self.replies, self.hits, strict=True)
+        wrong = Counter((answer, reply) for answer, reply, hit in pairs if reply is not None and not hit)
+        return dict(sorted(wrong.items(), key=lambda item: (-item[1], item[0])))
 
 
 def read_predictions(source: Path) -> pa.Table:
-    """The table in a predictions.parquet, or in the folder that holds one; checked.
+    """The table in a predictions.parquet, or in the folder that holds one; checked, without foreign columns.
 
     Raises DatasetError, naming the file, if it is missing or damaged, and as `check` does.
     """
@@ -35,19 +120,19 @@ def read_predictions(source: Path) -> pa.Table:
     except (pa.ArrowException, OSError, ValueError) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise DatasetError(f"{path} is no readable parquet file ({reason}); evaluate again") from error
-    return table
+    return without_foreign(table)
 
 
 def check(predictions: pa.Table) -> None:
     """Raise DatasetError for predictions that are empty, lack a column or an answer, or hold an id twice.
 
-    `restricted` may be null throughout (answers longer than a letter), but not here and there.
+    `restricted` may be null throughout a task (its answers cannot be listed), but not here and there.
     """
     missing = [name for name in REQUIRED if name not in predictions.column_names]
     if missing:
-        found = ", ".join(predictions.column_names) or "none"
+        there = ", ".join(predictions.column_names) or "none"
         raise DatasetError(
-            f"predictions lack the column {missing[0]!r} (found: {found}); run `unblind evaluate` again"
+            f"predictions lack the column {missing[0]!r} (found: {there}); run `unblind evaluate` again"
         )
     if predictions.num_rows == 0:
         raise DatasetError("predictions are empty: evaluate at least one sample")
@@ -55,60 +140,62 @@ def check(predictions: pa.Table) -> None:
     twice = next((id_ for id_, count in Counter(ids).items() if count > 1), None)
     if twice is not None:
         raise DatasetError(f"predictions hold the id {twice!r} more than once; give every sample its own id")
-    for name in ("answer", "restricted"):
-        values = texts(predictions, name)
-        if name == "restricted" and predictions[name].null_count == len(values):
-            continue
-        if None in values:
-            raise DatasetError(f"predictions have no text as {name!r} at id {ids[values.index(None)]!r}")
+    _check_texts(predictions.select(["id", "answer"]).to_pylist(), "answer")
+    for answered in by_task(predictions).values():
+        if any(row["restricted"] is not None for row in answered.rows):
+            _check_texts(answered.rows, "restricted")
 
 
-def column(table: pa.Table, name: str) -> list[Any]:
-    """A column's values; all None if it is absent."""
-    return table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+def _check_texts(rows: Sequence[Row], column: str) -> None:
+    for row in rows:
+        if not isinstance(row[column], str):
+            raise DatasetError(f"predictions have no text as {column!r} at id {row['id']!r}")
 
 
-def texts(table: pa.Table, name: str) -> list[str | None]:
-    """A column as texts; None for all else."""
-    return [value if isinstance(value, str) else None for value in column(table, name)]
+def by_task(predictions: pa.Table) -> dict[str, Answered]:
+    """The predictions of each task, by its name, in the order in which tasks first occur."""
+    rows = without_foreign(predictions).to_pylist()
+    unnamed = [row["answer"] for row in rows if row.get("task") is None]
+    tasks = {
+        name: task_of(name, unnamed, predictions.column_names)
+        for name in dict.fromkeys(row.get("task") for row in rows)
+    }
+    parts: dict[str, tuple[Task[Any], list[Row]]] = {}
+    for row in rows:
+        task = tasks[row.get("task")]
+        parts.setdefault(task.name, (task, []))[1].append(row)
+    return {name: Answered(task, rows) for name, (task, rows) in parts.items()}
 
 
-def integers(table: pa.Table, name: str) -> list[int | None]:
-    """A column as integers; None for all else."""
-    return [
-        value if isinstance(value, int) and not isinstance(value, bool) else None
-        for value in column(table, name)
-    ]
+def with_own_columns(predictions: pa.Table, names: Iterable[str]) -> pa.Table:
+    """The table with a note of which columns an evaluation has written, the dataset's own aside."""
+    metadata = dict(predictions.schema.metadata or {})
+    metadata[_OWN] = json.dumps(sorted(names)).encode()
+    return predictions.replace_schema_metadata(metadata)
 
 
-def shares(table: pa.Table, name: str) -> list[float | None]:
-    """A column as numbers in [0, 1]; None for all else."""
-    return [
-        float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
-        else None
-        for value in column(table, name)
-    ]
+def without_foreign(predictions: pa.Table) -> pa.Table:
+    """The table without columns of the dataset that only have the name of one of ours.
 
-
-def restricted_hits(predictions: pa.Table, name: str = "restricted") -> list[bool]:
-    """For each sample, whether the best of the 52 letters is the answer (case counts).
-
-    `name` is another column of such letters: `blank` or `uncircled`.
+    Where there is no note of ours (`with_own_columns`), as in predictions of before, all are taken for ours.
     """
-    return [a == r for a, r in zip(texts(predictions, "answer"), texts(predictions, name), strict=True)]
+    note = (predictions.schema.metadata or {}).get(_OWN)
+    if note is None:
+        return predictions
+    ours = json.loads(note)
+    foreign = [name for name in ON_REQUEST if name in predictions.column_names and name not in ours]
+    return predictions.drop_columns(foreign)
 
 
-def free_hits(predictions: pa.Table, rule: str = "exact") -> list[bool] | None:
-    """For each sample, whether the free reply is the answer by a rule of `RULES`; None without free replies.
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is an integer or a float, no bool."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
-    Raises RecipeError for an unknown rule.
-    """
-    right = rule_named(rule)
-    replies = texts(predictions, "free")
-    if all(reply is None for reply in replies):
-        return None
-    return [
-        reply is not None and answer is not None and right(reply, answer)
-        for answer, reply in zip(texts(predictions, "answer"), replies, strict=True)
-    ]
+
+def _share(value: Any) -> float | None:
+    return float(value) if is_number(value) and 0 <= value <= 1 else None
+
+
+def _text(row: Row, column: str) -> str | None:
+    value = row.get(column)
+    return value if isinstance(value, str) else None

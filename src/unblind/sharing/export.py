@@ -11,15 +11,14 @@ from torch import Tensor
 
 from unblind.data.generation import drawn
 from unblind.errors import ModelError
-from unblind.evaluation.run import Answer, answer
-from unblind.models.collate import Collator, Row
+from unblind.evaluation.answers import Answer, answers, ask
+from unblind.models.collate import Row
 from unblind.models.loading import DTYPES, Loaded, configuration, load
 from unblind.runtime.outputs import atomic, refuse_content, write_text
 from unblind.sharing.hub_results import found_results, read_results
 from unblind.sharing.merging import Difference, merge_adapter
 from unblind.sharing.model_card import model_card
 from unblind.sharing.origin import Origin, public_name, read_origin, write_origin
-from unblind.tiny.build import CHAT_TEMPLATE
 
 # What merging may change by rounding alone: the mean total variation distance of the next token, where the
 # weights were not quantized; and the logits' mean change by saving, in their standard deviations. For tiny in
@@ -36,6 +35,7 @@ def export(
     dtype: str = "auto",
     device: str = "auto",
     samples: int = 16,
+    results: Sequence[Path] = (),
 ) -> Origin:
     """Merge an adapter into its base, and leave the folder `out` only if the result answers the same.
 
@@ -52,6 +52,8 @@ def export(
             in float32.
         device: "auto", "cpu", "cuda" or "mps".
         samples: drawn, on which it is checked.
+        results: evaluation folders of the model, for the card; by default those of the quickstart that it
+            belongs to.
 
     Returns:
         Where the model came from, with how it compared in `merged`.
@@ -64,7 +66,7 @@ def export(
     refuse_content(out)
     origin = read_origin(adapter, model, revision)
     saved = _dtype(dtype, origin)
-    before, after = read_results(found_results(adapter), adapter, origin, None)
+    before, after = read_results(results or found_results(adapter), adapter, origin, None)
     rows, prompt = drawn(samples), origin.options.get("prompt")
     merged, change = merge_adapter(
         origin.base, adapter, rows, revision=origin.revision, device=device, dtype="float32"
@@ -78,7 +80,7 @@ def export(
     with atomic(out) as folder:
         merged.model.to(dtype=DTYPES[saved])  # type: ignore[call-arg]
         merged.model.save_pretrained(str(folder))
-        merged.processor.chat_template = merged.processor.chat_template or CHAT_TEMPLATE
+        merged.processor.chat_template = merged.processor.chat_template or merged.family.chat_template
         merged.processor.save_pretrained(folder)
         del merged  # two models at once may be more than fits
         rounding = compare(
@@ -109,13 +111,10 @@ def compare(expected: tuple[list[Answer], Tensor], found: tuple[list[Answer], Te
     return distance
 
 
-@torch.inference_mode()
 def _answers(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> tuple[list[Answer], Tensor]:
     """Answers, and the logits of each answer's first token: float32 (n, V), on the CPU."""
-    batch = Collator(loaded.processor, prompt, answers=False)(rows)
-    batch = {name: value.to(loaded.device) for name, value in batch.items()}
-    logits = loaded.model(**batch, use_cache=False, logits_to_keep=1).logits[:, -1]
-    return answer(loaded, rows, prompt=prompt), logits.float().cpu()
+    filled, questions = ask(loaded, rows, prompt=prompt)
+    return answers(loaded, filled, questions), filled.logits.cpu()
 
 
 def _told(change: Difference, dtype: str, rounding: float) -> dict[str, str | int | float | None]:

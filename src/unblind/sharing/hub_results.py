@@ -19,13 +19,32 @@ from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_
 from unblind.errors import DatasetError
 from unblind.runtime.json_files import read_json
 from unblind.sharing.origin import Origin, is_local, public_name, run_folder
+from unblind.tasks.base import Task
+from unblind.tasks.generic import GENERIC
+from unblind.tasks.registry import task_of
 
-LETTERS_TASK, OTHER_TASK = "circled_letter", "default"  # the first is what our Inspect task is called as well
-KINDS = {
-    "restricted": "the likeliest of the 52 letters",
-    "free": "greedy decoding, right if it is the answer alone",
-}
+OTHER_TASK = "default"  # the hub's task_id of questions that are none of our tasks
+ANSWERS = ("restricted", "free")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+@dataclass(frozen=True)
+class TaskResult:
+    """How a model did at one task: the task, and its part of a metrics.json."""
+
+    task: Task[Any]
+    metrics: Mapping[str, Any]
+
+    @property
+    def task_id(self) -> str:
+        """The hub's: what our Inspect task is called, too, and a dataset's eval.yaml if it has one."""
+        return OTHER_TASK if self.task is GENERIC else self.task.name.replace("-", "_")
+
+    def accuracies(self) -> Iterator[tuple[str, Mapping[str, float]]]:
+        """Restricted and free accuracy, as far as they were measured: {"value", "low", "high"}."""
+        for answers in ANSWERS:
+            if accuracy := self.metrics["accuracy"].get(answers):
+                yield answers, accuracy
 
 
 @dataclass(frozen=True)
@@ -38,15 +57,12 @@ class Result:
     metrics: Mapping[str, Any]
 
     @property
-    def task(self) -> str:
-        """The hub's task_id: a task by the dataset's eval.yaml, if it has one."""
-        return LETTERS_TASK if self.metrics["accuracy"].get("restricted") else OTHER_TASK
-
-    def accuracies(self) -> Iterator[tuple[str, Mapping[str, float]]]:
-        """Restricted and free accuracy, as far as they were measured: {"value", "low", "high"}."""
-        for kind in KINDS:
-            if found := self.metrics["accuracy"].get(kind):
-                yield kind, found
+    def by_task(self) -> list[TaskResult]:
+        """Its tasks. Until they were recorded, what was restricted was of circled letters."""
+        if "tasks" in self.metrics:
+            return [TaskResult(task_of(name), metrics) for name, metrics in self.metrics["tasks"].items()]
+        recorded = "task" in self.metrics or self.metrics["accuracy"].get("restricted")
+        return [TaskResult(task_of(self.metrics.get("task")) if recorded else GENERIC, self.metrics)]
 
 
 def read_results(
@@ -66,15 +82,16 @@ def read_results(
     before: list[Result] = []
     after: list[Result] = []
     for folder in folders:
-        if not (folder / "metrics.json").is_file() or "accuracy" not in read_json(folder / "metrics.json"):
+        metrics = read_json(folder / "metrics.json") if (folder / "metrics.json").is_file() else {}
+        if not {"accuracy", "tasks"} & metrics.keys():
             raise DatasetError(
                 f"{folder} is no evaluation: no accuracy in a metrics.json; make one with `unblind evaluate`"
             )
-        metrics = read_json(folder / "metrics.json")
         data = str(metrics.get("data", ""))
         on_hub = _HUB_ID.fullmatch(data) and not is_local(data, folder)
         named = data if on_hub else dataset
         result = Result(folder.resolve().name, public_name(data, folder), named, metrics)
+        _check(folder, result)
         (before if _is_base_alone(folder, metrics, model, origin) else after).append(result)
     local = {result.data for result in before + after if result.dataset == dataset}
     if dataset and len(local - {dataset}) > 1:
@@ -90,6 +107,21 @@ def found_results(model: Path) -> list[Path]:
     """The evaluations beside the run of a quickstart: its blind/ and after/."""
     beside = [run_folder(model).resolve().parent / name for name in ("blind", "after")]
     return beside if all((folder / "metrics.json").is_file() for folder in beside) else []
+
+
+def _check(folder: Path, result: Result) -> None:
+    """Raise DatasetError for a metrics.json without the numbers that are told."""
+    try:
+        numbers = [
+            number
+            for part in result.by_task
+            for _, accuracy in part.accuracies()
+            for number in (part.metrics["n"], accuracy["value"], accuracy["low"], accuracy["high"])
+        ]
+    except (KeyError, TypeError, AttributeError):
+        numbers = [None]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise DatasetError(f"{folder / 'metrics.json'} is damaged; make it again with `unblind evaluate`")
 
 
 def _is_base_alone(folder: Path, metrics: Mapping[str, Any], model: Path, origin: Origin) -> bool:
@@ -117,16 +149,17 @@ def model_index(results: Sequence[Result]) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="image-text-to-text",
-            task_name=result.task,
+            task_name=part.task_id,
             dataset_type=result.dataset or result.data,
             dataset_name=result.dataset or result.data,
             metric_type="accuracy",
-            metric_name=f"accuracy, {kind} answers",
+            metric_name=f"accuracy, {answers} answers",
             metric_value=round(accuracy["value"], 5),
-            metric_args=_interval(result, accuracy),
+            metric_args=_interval(part, accuracy),
         )
         for result in results
-        for kind, accuracy in result.accuracies()
+        for part in result.by_task
+        for answers, accuracy in part.accuracies()
     ]
 
 
@@ -139,30 +172,48 @@ def eval_results(results: Sequence[Result], url: str) -> dict[str, str]:
         results: of the model.
         url: of the model's page, where the card explains them.
     """
-    files = {}
-    for result in results:
-        for kind, accuracy in result.accuracies():
-            if result.dataset is None:
-                continue
-            args = _interval(result, accuracy)
-            interval = f"{args['interval']} {args['low']} to {args['high']}"
-            entry = EvalResultEntry(
-                dataset_id=result.dataset,
-                task_id=result.task,
-                value=round(accuracy["value"], 5),
-                source_url=url,
-                source_name="Model card",
-                notes=f"{kind} answers: {KINDS[kind]}; n = {args['n']}, {interval}",
-            )
-            files[f".eval_results/{result.name}-{kind}.yaml"] = yaml.safe_dump(
-                eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True, width=1000
-            )
-    return files
-
-
-def _interval(result: Result, accuracy: Mapping[str, float]) -> dict[str, Any]:
     return {
-        "n": result.metrics["n"],
+        f".eval_results/{_name(result, part)}-{answers}.yaml": _entry(
+            result.dataset, part, answers, accuracy, url
+        )
+        for result in results
+        for part in result.by_task
+        for answers, accuracy in part.accuracies()
+        if result.dataset is not None
+    }
+
+
+def explained(task: Task[Any], answers: str) -> str:
+    """What an answer is."""
+    choices = task.answers.choices
+    if answers == "free" or choices is None:
+        return "greedy decoding, right if it is the answer alone"
+    return f"the likeliest of the {len(choices)} {task.answers.noun}"
+
+
+def _name(result: Result, part: TaskResult) -> str:
+    return f"{result.name}-{part.task.name}" if len(result.by_task) > 1 else result.name
+
+
+def _entry(dataset: str, part: TaskResult, answers: str, accuracy: Mapping[str, float], url: str) -> str:
+    args = _interval(part, accuracy)
+    entry = EvalResultEntry(
+        dataset_id=dataset,
+        task_id=part.task_id,
+        value=round(accuracy["value"], 5),
+        source_url=url,
+        source_name="Model card",
+        notes=f"{answers} answers: {explained(part.task, answers)}; n = {args['n']},"
+        f" {args['interval']} {args['low']} to {args['high']}",
+    )
+    return yaml.safe_dump(
+        eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True, width=1000
+    )
+
+
+def _interval(part: TaskResult, accuracy: Mapping[str, float]) -> dict[str, Any]:
+    return {
+        "n": part.metrics["n"],
         "low": round(accuracy["low"], 5),
         "high": round(accuracy["high"], 5),
         "interval": "Wilson 95 %",

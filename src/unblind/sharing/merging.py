@@ -18,8 +18,9 @@ from torch import Tensor
 
 from unblind.data.generation import drawn
 from unblind.errors import ModelError
+from unblind.evaluation.answers import ask
 from unblind.models.adapters import merge
-from unblind.models.collate import Collator, Row
+from unblind.models.collate import Row
 from unblind.models.loading import Loaded, configuration, load
 from unblind.recipe import TrainOptions, load_recipe
 
@@ -117,16 +118,9 @@ def _trained_as(adapter: Path) -> TrainOptions | None:
     return None
 
 
-@torch.inference_mode()
 def _next_token(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> Tensor:
     """The distribution of an answer's first token: float32 (rows, vocabulary), on the CPU."""
     if not rows:
         raise ModelError("no samples to compare the merged model on; name some")
-    collate = Collator(loaded.processor, prompt, answers=False)
-    found = []
-    for start in range(0, len(rows), BATCH):
-        batch = collate([rows[i] for i in range(start, min(start + BATCH, len(rows)))])
-        inputs = {name: value.to(loaded.device) for name, value in batch.items()}
-        logits = loaded.model(**inputs, logits_to_keep=1).logits[:, -1]
-        found.append(logits.float().softmax(-1).cpu())
-    return torch.cat(found)
+    parts = [[rows[i] for i in range(n, min(n + BATCH, len(rows)))] for n in range(0, len(rows), BATCH)]
+    return torch.cat([ask(loaded, part, prompt=prompt)[0].logits.softmax(-1).cpu() for part in parts])

@@ -9,11 +9,14 @@ from typing import Any, Literal
 from huggingface_hub import ModelCard, ModelCardData
 
 from unblind.models.embedded import EMBEDDED
-from unblind.sharing.hub_results import Result, model_index
+from unblind.scoring.base_rates import rates_by_label
+from unblind.sharing.hub_results import ANSWERS, Result, TaskResult, explained, model_index
 from unblind.sharing.origin import Origin, is_local
+from unblind.tasks.base import Task, Trait
 
-Kind = Literal["adapter", "model"]
+Contents = Literal["adapter", "model"]
 LEAST = 20  # samples: a smaller group's accuracy says too little
+WEAKEST = 4  # groups are named
 
 _WHAT = {
     "adapter": "A LoRA adapter for a model",
@@ -43,7 +46,7 @@ print(ask(text=[{{"role": "user", "content": content}}], max_new_tokens=4, retur
 
 
 def model_card(
-    kind: Kind,
+    contents: Contents,
     repo: str,
     near: Path,
     origin: Origin,
@@ -53,7 +56,7 @@ def model_card(
     """The card.
 
     Args:
-        kind: whether it is an adapter or a merged model.
+        contents: whether it is an adapter or a merged model.
         repo: its id on the hub, or what to call it.
         near: its folder, or that of its adapter; paths may be relative to what is around it.
         origin: base, training and data.
@@ -64,35 +67,40 @@ def model_card(
     on_hub = "/" in origin.base and not is_local(origin.base, near)
     base = origin.base if on_hub else Path(origin.base).name
     datasets = [result.dataset for result in after if result.dataset]
+    of_benchmark = any(task.benchmark for task in origin.tasks)
     data = ModelCardData(
         license=origin.licence,
-        library_name="peft" if kind == "adapter" else "transformers",
+        library_name="peft" if contents == "adapter" else "transformers",
         pipeline_tag="image-text-to-text",
         base_model=base if on_hub else None,
-        base_model_relation=("adapter" if kind == "adapter" else "finetune") if on_hub else None,
+        base_model_relation=("adapter" if contents == "adapter" else "finetune") if on_hub else None,
         datasets=list(dict.fromkeys(datasets)) or None,
         language="en",
         metrics=["accuracy"],
-        tags=["unblind", "paligemma", "BlindTest", *(["lora"] if kind == "adapter" else [])],
+        tags=[
+            "unblind",
+            *([origin.model_type] if origin.family and origin.model_type else []),
+            *(["BlindTest"] if of_benchmark else []),
+            *(["lora"] if contents == "adapter" else []),
+        ],
         model_name=name,
         eval_results=model_index(after) or None,
     )
-    use = _USE_ADAPTER if kind == "adapter" else _USE_MODEL
+    use = _USE_ADAPTER if contents == "adapter" else _USE_MODEL
     card: ModelCard = ModelCard.from_template(
         data,
         template_path=str(Path(__file__).with_name("model_card.md")),
         name=name,
-        what=_WHAT[kind],
+        what=_WHAT[contents],
+        architecture=_architecture(origin),
         base_link=f"[{base}](https://huggingface.co/{base})" if on_hub else _local_base(base),
+        subject=_subject(origin.tasks, of_benchmark),
         use=use.format(repo=repo, name=name, base=base, question=origin.question or "YOUR QUESTION"),
-        letters=origin.data.get("made_by") == "unblind generate",
-        rows=[_row("before (the base alone)", r) for r in before] + [_row("after", r) for r in after],
-        without_sight=_without_sight(after),
+        **_results(before, after),
         merged=_merged(origin.merged),
         training=list(_training(origin)),
         data=_data(origin),
-        weakest=_weakest(after),
-        least=LEAST,
+        limits=list(_limits(origin.tasks, after)),
         licence=_LICENCES.get(origin.licence, f"{origin.licence}, as its base."),
     )
     return card
@@ -104,27 +112,88 @@ def _local_base(base: str) -> str:
     return f"a checkpoint called `{base}`"
 
 
-def _row(label: str, result: Result) -> list[str]:
-    accuracy = result.metrics["accuracy"]
-    cells = [_percent(accuracy[kind]) if accuracy.get(kind) else "–" for kind in ("restricted", "free")]
-    return [label, f"`{result.dataset or result.data}`", f"{result.metrics['n']:,}", *cells]
+def _architecture(origin: Origin) -> str:
+    if origin.family is None:
+        return "the base's architecture"
+    page = f"https://huggingface.co/docs/transformers/model_doc/{origin.model_type}"
+    return f"[{origin.family.name}]({page})'s architecture"
+
+
+def _subject(tasks: Sequence[Task[Any]], of_benchmark: bool) -> str:
+    if not tasks:
+        return "the data named below."
+    noun = "a question" if len(tasks) == 1 else f"{len(tasks)} questions"
+    if of_benchmark:
+        noun += " that vision-language models are known to be blind to\n"
+        noun += "([*Vision Language Models Are Blind*](https://arxiv.org/abs/2407.06581))"
+    if len(tasks) == 1:
+        return f"{noun}: {_decapitalized(tasks[0].title)}"
+    return "\n".join([f"{noun}:\n", *(f"- {task.name}: {task.title}" for task in tasks)])
+
+
+def _results(before: Sequence[Result], after: Sequence[Result]) -> dict[str, Any]:
+    """The table of results, and what stands below it. Several tasks have a column with their names."""
+    labelled = [("before (the base alone)", result) for result in before]
+    labelled += [("after", result) for result in after]
+    tasks = {part.task.name: part.task for _, result in labelled for part in result.by_task}
+    columns = {"": "---", "task": "---", "measured on": "---", "n": "---:"}
+    columns |= {f"{answers} answers": "---" for answers in ANSWERS}
+    if len(tasks) < 2:
+        del columns["task"]
+    rows = [row for label, result in labelled for row in _rows(label, result)]
+    restricted = [explained(task, "restricted") for task in tasks.values() if task.answers.choices]
+    return {
+        "columns": columns,
+        "rulers": columns.values(),
+        "rows": [[row[name] for name in columns] for row in rows],
+        "restricted": "the likeliest of the task's answers" if len(tasks) > 1 else "".join(restricted),
+        "without_sight": "; ".join(_without_sight(after)),
+    }
+
+
+def _rows(label: str, result: Result) -> Iterator[dict[str, str]]:
+    parts = [(part.task.name, part.metrics["n"], part.metrics["accuracy"]) for part in result.by_task]
+    if len(parts) > 1:
+        parts.append(("mean of the tasks", result.metrics["n"], result.metrics["mean"]))
+    for task, n, accuracies in parts:
+        cells = {"": label, "task": task, "measured on": f"`{result.dataset or result.data}`", "n": f"{n:,}"}
+        for answers in ANSWERS:
+            accuracy = accuracies.get(answers)
+            cells[f"{answers} answers"] = _percent(accuracy) if accuracy else "–"
+        yield cells
 
 
 def _percent(share: Mapping[str, float]) -> str:
     return f"{share['value']:.1%} ({100 * share['low']:.1f}–{100 * share['high']:.1f})".replace("%", " %")
 
 
-def _without_sight(results: Sequence[Result]) -> str:
-    rates = results[0].metrics.get("base_rates") or {} if results else {}
-    return ", ".join(f"{name.replace('_', ' ')} {100 * value:.1f} %" for name, value in rates.items())
+def _without_sight(results: Sequence[Result]) -> Iterator[str]:
+    """The accuracies that need no eyes, of the first evaluation, for each task."""
+    parts = results[0].by_task if results else []
+    for part in parts:
+        common, own = rates_by_label(part.task, part.metrics.get("base_rates") or {})
+        named = {**common, **own}
+        text = ", ".join(f"{_decapitalized(name)} {100 * value:.1f} %" for name, value in named.items())
+        if text:
+            yield f"{part.task.name}: {text}" if len(parts) > 1 else text
+
+
+def _label(known: Mapping[str, Trait], name: str) -> str:
+    """What a task calls a trait."""
+    return _decapitalized(known[name].label) if name in known else name.replace("_", " ")
+
+
+def _decapitalized(text: str) -> str:
+    return text[:1].lower() + text[1:]
 
 
 def _merged(merged: Mapping[str, Any]) -> str:
     """How the merged model compared with the adapter on its base."""
     if not merged:
         return ""
-    kind = merged["quantization"]
-    note = f", to the whole weights of the base; the adapter was trained on {kind} ones" if kind else ""
+    quantization = merged["quantization"]
+    trained = f"; the adapter was trained on {quantization} ones"
+    note = f", to the whole weights of the base{trained}" if quantization else ""
     return (
         f"Saved in {merged['dtype']}{note}. On {merged['same']} of {merged['samples']} drawn samples its"
         " likeliest token was the same as that of the adapter on the base that it was trained on, the"
@@ -146,26 +215,46 @@ def _data(origin: Origin) -> str:
     source = origin.options.get("data")
     if not isinstance(source, str):
         return "The folder that this came from does not tell."
-    told = origin.data
-    if told.get("made_by") != "unblind generate":
+    if not origin.tasks:
         return f"`{source}`."
-    share = told.get("random_strings")
-    strings = f", and with random strings instead in {share:.0%} of them" if share else ""
-    return (
-        f"`{source}`: {told['train']:,} images for training, drawn by `unblind generate` (seed"
-        f" {told['seed']}) from the words of `{told['words']}` with {told['min_length']} to"
-        f" {told['max_length']} letters{strings}. The words and the font families of its training, validation"
-        " and test images do not overlap, and the benchmark's own never occur in training."
+    settings = origin.data
+    count = settings.get("train")
+    images = f"{count:,} images" if isinstance(count, int) else "images"
+    drawn = f"`{source}`: {images} for training, drawn by `unblind generate` (seed {settings.get('seed')})"
+    if len(origin.tasks) == 1:
+        return drawn + origin.tasks[0].drawn_from(settings)
+    of_each = (task.drawn_from(settings).removeprefix(".").strip() for task in origin.tasks)
+    named = (f"- {task.name}: {text}" for task, text in zip(origin.tasks, of_each, strict=True))
+    return "\n".join([f"{drawn}.\n", *named])
+
+
+def _limits(tasks: Sequence[Task[Any]], after: Sequence[Result]) -> Iterator[str]:
+    kinds = f"{len(tasks)} kinds" if len(tasks) > 1 else "one kind"
+    yield (
+        f"Trained for {kinds} of question; whatever else the base could do may have suffered, and was not"
+        " measured."
     )
+    measured = after[0].by_task if after else []
+    for part in measured:
+        if weakest := _weakest(part):
+            at = f" at {part.task.name}" if len(measured) > 1 else ""
+            yield f"Weakest{at}, of groups of at least {LEAST} samples: {weakest}."
+    for task in tasks:
+        if task.limits:
+            limits = task.limits[:1].upper() + task.limits[1:]
+            yield f"{task.name}: {task.limits}" if len(tasks) > 1 else limits
+    if tasks:
+        yield "It answers every question, also where the picture does not fit it."
 
 
-def _weakest(results: Sequence[Result]) -> str:
-    """The lowest accuracy by each property of the first evaluation."""
-    found = []
-    by = results[0].metrics.get("by") or {} if results else {}
-    for name in ("length", "position", "font", "line_width"):
-        groups = {key: group for key, group in (by.get(name) or {}).items() if group["n"] >= LEAST}
+def _weakest(part: TaskResult) -> str:
+    """The lowest accuracies, each by another trait."""
+    lowest = []
+    for name, by_group in (part.metrics.get("by") or {}).items():
+        groups = {key: group for key, group in by_group.items() if group["n"] >= LEAST}
         if groups:
             key, group = min(groups.items(), key=lambda item: float(item[1]["value"]))
-            found.append(f"{name.replace('_', ' ')} {key}: {_percent(group)}, n = {group['n']}")
-    return "; ".join(found)
+            shown = part.task.traits[name].shown(key) if name in part.task.traits else key
+            lowest.append((group, f"{_label(part.task.traits, name)} {shown}"))
+    lowest.sort(key=lambda pair: float(pair[0]["value"]))
+    return "; ".join(f"{name}: {_percent(group)}, n = {group['n']}" for group, name in lowest[:WEAKEST])

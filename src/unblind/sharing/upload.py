@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from httpx2 import HTTPError
@@ -17,7 +18,7 @@ from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # typ
 
 from unblind.data.dataset_card import published_card
 from unblind.data.sources import find
-from unblind.errors import DatasetError, HubError, ModelError
+from unblind.errors import HubError, ModelError, NoDatasetError
 from unblind.models.adapter_files import CONFIG, WEIGHTS, AdapterFiles, adapter_folder, read_adapter
 from unblind.models.embedded import EMBEDDED
 from unblind.runtime.versions import versions
@@ -25,21 +26,21 @@ from unblind.sharing.hub_results import eval_results, found_results, read_result
 from unblind.sharing.model_card import model_card
 from unblind.sharing.origin import Origin, is_local, read_origin
 
-Kind = Literal["adapter", "model", "dataset"]
+Contents = Literal["adapter", "model", "dataset"]
 CARD = "README.md"
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What goes to a repository: its kind, and the files by their paths there."""
+    """What goes to a repository: what it is, and the files by their paths there."""
 
-    kind: Kind
+    contents: Contents
     files: dict[str, Path | bytes]
 
     @property
     def repo_type(self) -> str:
         """As the hub calls it."""
-        return "dataset" if self.kind == "dataset" else "model"
+        return "dataset" if self.contents == "dataset" else "model"
 
 
 def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: str | None = None) -> Upload:
@@ -58,12 +59,12 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
         ModelError, DatasetError: something in the folder is incomplete, or results are of another model.
     """
     _check_id(repo)
-    kind = kind_of(folder)
-    if kind == "dataset":
+    contents = contents_of(folder)
+    if contents == "dataset":
         if results or dataset:
             raise HubError(f"{folder} is a dataset; --results and --dataset belong to a model")
-        return Upload(kind, _files(folder) | {CARD: published_card(folder, repo).encode()})
-    adapter = read_adapter(folder) if kind == "adapter" else None  # before anything asks the hub
+        return Upload(contents, _files(folder) | {CARD: published_card(folder, repo).encode()})
+    adapter = read_adapter(folder) if contents == "adapter" else None  # before anything asks the hub
     origin = read_origin(folder)
     before, after = read_results(results or found_results(folder), folder, origin, dataset)
     if adapter:
@@ -73,12 +74,12 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
         }
     else:
         files = _files(folder)
-    files[CARD] = str(model_card(kind, repo, folder, origin, before, after)).encode()
-    written = eval_results(after, f"{constants.ENDPOINT}/{repo}")
-    return Upload(kind, files | {path: text.encode() for path, text in written.items()})
+    files[CARD] = str(model_card(contents, repo, folder, origin, before, after)).encode()
+    scores = eval_results(after, f"{constants.ENDPOINT}/{repo}")
+    return Upload(contents, files | {path: text.encode() for path, text in scores.items()})
 
 
-def kind_of(folder: Path) -> Kind:
+def contents_of(folder: Path) -> Contents:
     """What a folder holds. Raises HubError, or DatasetError for a dataset that is not complete."""
     if not folder.is_dir():
         raise HubError(f"{folder} is no folder; name a run, an adapter, a merged model or a dataset")
@@ -91,15 +92,14 @@ def kind_of(folder: Path) -> Kind:
     if adapter_folder(folder / "train"):
         raise HubError(f"{folder} is a whole quickstart; name {folder / 'train'} or {folder / 'data'}")
     if (folder / "predictions.parquet").is_file():
-        raise HubError(f"{folder} is an evaluation; push its model, with --results {folder}")
+        quoted = quote(str(folder))
+        raise HubError(f"{folder} is an evaluation; push its model, with --results {quoted}")
     try:
         find(folder)
-    except DatasetError as error:
-        if "no Parquet file" not in str(error):
-            raise
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
+    except NoDatasetError:
+        names = ", ".join(sorted(path.name for path in folder.iterdir())[:6]) or "nothing"
         raise HubError(
-            f"{folder} holds no finished adapter, no checkpoint and no dataset (it holds {there});"
+            f"{folder} holds no finished adapter, no checkpoint and no dataset (it holds {names});"
             " name the folder of `unblind train`, `export` or `generate`"
         ) from None
     return "dataset"
@@ -121,20 +121,20 @@ def push(upload: Upload, repo: str, *, private: bool = False) -> str:
         disable_progress_bars()
     api = HfApi(token=token, library_name="unblind", library_version=versions()["unblind"])
     with _talking(repo, token):
-        there = _existing(api, upload, repo, private)
-        if there is None:
+        paths = _existing(api, upload, repo, private)
+        if paths is None:
             api.create_repo(repo, repo_type=upload.repo_type, private=private or None)
-        stale = [p for p in there or () if p.startswith(".eval_results/") and p not in upload.files]
+        stale = [p for p in paths or () if p.startswith(".eval_results/") and p not in upload.files]
         api.create_commit(
             repo,
             [
                 *(CommitOperationAdd(path, content) for path, content in sorted(upload.files.items())),
                 *(CommitOperationDelete(path) for path in stale),
             ],
-            commit_message=f"Upload {upload.kind} by Unblind {versions()['unblind']}",
+            commit_message=f"Upload {upload.contents} by Unblind {versions()['unblind']}",
             repo_type=upload.repo_type,
         )
-    return f"{constants.ENDPOINT}/{'datasets/' if upload.kind == 'dataset' else ''}{repo}"
+    return f"{constants.ENDPOINT}/{'datasets/' if upload.contents == 'dataset' else ''}{repo}"
 
 
 def _existing(api: HfApi, upload: Upload, repo: str, private: bool) -> list[str] | None:
@@ -142,10 +142,11 @@ def _existing(api: HfApi, upload: Upload, repo: str, private: bool) -> list[str]
     try:
         info = api.repo_info(repo, repo_type=upload.repo_type)
     except RepositoryNotFoundError:
-        for other in {"model", "dataset", "space"} - {upload.repo_type}:
-            if api.repo_exists(repo, repo_type=other):
+        for repo_type in {"model", "dataset", "space"} - {upload.repo_type}:
+            if api.repo_exists(repo, repo_type=repo_type):
                 raise HubError(
-                    f"{repo} is a {other} on the hub, and this is a {upload.kind}; name another repository"
+                    f"{repo} is a {repo_type} on the hub, and this is a {upload.contents}; name another"
+                    " repository"
                 ) from None
         return None
     if private and not info.private:
@@ -162,27 +163,27 @@ def _talking(repo: str, token: str) -> Iterator[None]:
         yield
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-        said = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
-        said = " ".join(said.replace(token, "***").split())[:300]
-        raise HubError(_advice(repo, cause, said)) from None
+        message = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
+        message = " ".join(message.replace(token, "***").split())[:300]
+        raise HubError(_advice(repo, cause, message)) from None
 
 
-def _advice(repo: str, error: BaseException, said: str) -> str:
+def _advice(repo: str, error: BaseException, message: str) -> str:
     status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
     if status is None and not isinstance(error, ValueError):
-        return f"{constants.ENDPOINT} cannot be reached ({said}); check the network and push again"
+        return f"{constants.ENDPOINT} cannot be reached ({message}); check the network and push again"
     if status == 401:
         return "the hub does not know your token; run `hf auth login` again, or set HF_TOKEN to a valid one"
     if status == 403:
         return (
-            f"your token may not write to {repo} ({said}); use one with write access"
+            f"your token may not write to {repo} ({message}); use one with write access"
             " (https://huggingface.co/settings/tokens), or name a repository of your own"
         )
     if status == 404:
-        return f"{repo} cannot be made or found ({said}); check the name before the slash"
+        return f"{repo} cannot be made or found ({message}); check the name before the slash"
     if status is not None and (status >= 500 or status == 429):
-        return f"the hub is out of order or busy ({status}: {said}); run the same command again later"
-    return f"the hub does not take it for {repo} ({said}); correct that and push again"
+        return f"the hub is out of order or busy ({status}: {message}); run the same command again later"
+    return f"the hub does not take it for {repo} ({message}); correct that and push again"
 
 
 def _check_id(repo: str) -> None:

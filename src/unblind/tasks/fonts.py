@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import entry_points
@@ -19,18 +19,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblind.errors import FontsError
+from unblind.tasks.font_likeness import plain_name, resembled, table
 from unblind.tasks.glyphs import draw_letters, measure_letters, open_face
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
 from unblind.tasks.words import LETTERS
 
-SUFFIXES = (".ttf", ".otf")
-# This salt parts the families of a plain install well (tests/unit/test_fonts.py lists them); with it the
-# split of any other family is fixed as well.
+SUFFIXES = (".ttf", ".otf", ".woff")
+UNREAD = {
+    ".ttc": "a collection of several fonts; take them apart (fonttools) and name the files",
+    ".otc": "a collection of several fonts; take them apart (fonttools) and name the files",
+    ".woff2": "WOFF2, which FreeType cannot read here; turn it into .ttf (fonttools ttLib.woff2)",
+}
+# With this salt the hash of its name fixes the split of any family that the table of clusters leaves alone.
 _SALT = "110104"
 _TRAIN, _VALIDATION = 0.7, 0.8
-# The fonts of BlindTest, and the one that stands in for Helvetica, are always held out.
-_RESERVED = {"open sans", "helvetica", "liberation sans", "arimo", "nimbus sans"}
-_WIDTHS = re.compile(r" (mono|condensed|narrow|display|text|caption)\b")
 _COMPUTER_MODERN = re.compile(r"cm[a-z]+10")  # TeX's fonts name each style as a family of its own
 _MAX_FILE_BYTES = 32 * 2**20
 
@@ -98,17 +100,31 @@ class FontLibrary:
 
 @lru_cache(maxsize=64)
 def _by_split(fonts: tuple[Font, ...]) -> dict[Split, tuple[Font, ...]]:
-    return {s: tuple(font for font in fonts if split_of_family(font.family) == s) for s in SPLITS}
+    splits = family_splits(fonts)
+    return {s: tuple(font for font in fonts if splits[font.family] == s) for s in SPLITS}
+
+
+def family_splits(fonts: Sequence[Font]) -> dict[str, Split]:
+    """The split of each family. One that the table does not know is held out if it looks like one that is."""
+    splits: dict[str, Split] = {}
+    for font in fonts:
+        splits.setdefault(font.family, split_of_family(font.family))
+        if plain_name(font.family) not in table() and not font.bold and not font.italic:
+            twin = resembled(font.path)
+            splits[font.family] = splits[font.family] if twin is None else split_of_family(twin)
+    return splits
 
 
 def split_of_family(family: str) -> Split:
-    """The split that a whole family belongs to, from a hash of its name alone.
+    """The split that a whole family belongs to: the one of its cluster of look-alikes, or by its name's hash.
 
     A design's widths go together: DejaVu Sans Mono stays with DejaVu Sans.
     """
-    name = _WIDTHS.sub("", family.lower())
-    if name in _RESERVED:
-        return "test"
+    return table().get(plain_name(family)) or split_by_name(plain_name(family))
+
+
+def split_by_name(name: str) -> Split:
+    """The split in which the hash of a family's plain name falls."""
     return split_by_hash(_SALT, name, _TRAIN, _VALIDATION)
 
 
@@ -200,11 +216,19 @@ def _system_folders() -> list[Path]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    def walk() -> Iterator[Path]:
-        for root, _, names in os.walk(folder):  # follows no links to folders, so loops cannot trap it
-            yield from (Path(root, name) for name in names if name.lower().endswith(SUFFIXES))
-
-    return sorted(walk())
+    """The font files below a folder, unreadable ones included; links to folders are followed once."""
+    wanted = (*SUFFIXES, *UNREAD)
+    seen: set[Path] = set()
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder, followlinks=True):
+        real = Path(root).resolve()
+        if real in seen:  # a loop of links, or a second way to the same folder
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        found += (Path(root, name) for name in names if name.lower().endswith(wanted))
+    return sorted(found)
 
 
 @lru_cache(maxsize=8192)
@@ -214,6 +238,8 @@ def _inspect(path: Path) -> Font | Skipped:
             return Skipped(path, "no file")
         if path.stat().st_size > _MAX_FILE_BYTES:
             return Skipped(path, "larger than 32 MiB")
+        if path.suffix.lower() in UNREAD:
+            return Skipped(path, UNREAD[path.suffix.lower()])
         data = path.read_bytes()
         face = open_face(path)
     except (OSError, freetype.FT_Exception) as error:
@@ -242,6 +268,10 @@ def _defect(path: Path, face: Any) -> str | None:
         if np.isnan(ink).any():
             blank = [letter for letter, box in zip(LETTERS, ink, strict=True) if np.isnan(box).any()]
             return f"draws nothing for {_some(blank)}"
+        if shared := _shared_shapes(face):
+            return f"draws {shared} alike, so the answer could not be told"
+        if not (measure_letters(path).advance[[ord(letter) for letter in LETTERS]] > 0).all():
+            return "has letters without an advance, which would lie on top of each other"
         if _is_symbolic(path):
             return "has symbols in the letters' places (their heights do not agree)"
         if _is_unicase(path):
@@ -253,6 +283,20 @@ def _defect(path: Path, face: Any) -> str | None:
 
 def _some(letters: list[str]) -> str:
     return " ".join(letters[:8]) + (f" and {len(letters) - 8} more" if len(letters) > 8 else "")
+
+
+def _shared_shapes(face: Any) -> str | None:
+    """The first letters that have one and the same outline, `I and l`; None if each has its own."""
+    seen: dict[object, str] = {}
+    for letter in LETTERS:
+        face.load_char(letter, freetype.FT_LOAD_NO_SCALE | freetype.FT_LOAD_NO_HINTING)
+        outline = face.glyph.outline
+        left = min(x for x, _ in outline.points)
+        shape = tuple((x - left, y) for x, y in outline.points), tuple(outline.contours)
+        if shape in seen:
+            return f"{seen[shape]} and {letter}"
+        seen[shape] = letter
+    return None
 
 
 def _is_symbolic(path: Path) -> bool:

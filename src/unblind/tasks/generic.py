@@ -7,7 +7,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from unblind.errors import RecipeError
-from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task
+from unblind.tasks.base import AnswerSpace, Pixels, Prompt, Task, Trait
+from unblind.tasks.replies import LETTER_RULES
 from unblind.tasks.splits import Split
 
 
@@ -18,6 +19,8 @@ class Generic(Task[None]):
     title = "Questions about pictures"
     prompts = {"own": Prompt("")}
     answers = AnswerSpace(None, str.strip)
+    traits = {"answer": Trait("answer", lambda row: row["answer"], section="")}
+    rules = LETTER_RULES  # which know of nothing else
     options_class = scene_class = type(None)
 
     def sample(self, rng: np.random.Generator, split: Split, options: Any, resources: Any) -> NoReturn:

@@ -21,6 +21,13 @@ DEFAULT_TASK = "circled-letter"
 # The module of each task of ours; it calls its task TASK.
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
+    "line-intersections": "unblind.tasks.line_intersections.task",
+    "nested-squares": "unblind.tasks.nested_squares.task",
+    "grid": "unblind.tasks.grid.task",
+    "subway": "unblind.tasks.subway.task",
+    "two-circles": "unblind.tasks.two_circles.task",
+    "olympic-circles": "unblind.tasks.olympic.circles",
+    "olympic-pentagons": "unblind.tasks.olympic.pentagons",
 }
 
 
@@ -47,18 +54,23 @@ def task_named(name: str, flag: str = "--task") -> Task[Any]:
     raise RecipeError(f"{flag} {name}: no such task; {hint}")
 
 
-def task_of(name: object, answers: Iterable[str] = ()) -> Task[Any]:
+def task_of(name: object, answers: Iterable[str] = (), columns: Iterable[str] = ()) -> Task[Any]:
     """The task that a row's column `task` records; the generic one for a value that names none.
 
     Args:
-        name: the value; None where the data records no task. All data was of circled letters before tasks
-            were recorded, so it is of circled letters then, if every answer is a letter.
+        name: the value, ours or the benchmark's; None where the data records no task. All data was of circled
+            letters before tasks were recorded, so it is of circled letters then, if every answer is a letter,
+            or if it tells word and place.
         answers: of the data, for that.
+        columns: of the data, for that.
     """
     if name is None:
         letters = task_named(DEFAULT_TASK)
-        return letters if set(answers) <= set(letters.answers.choices or ()) else GENERIC
-    return task_named(str(name)) if name in task_names() else GENERIC
+        known = set(answers) <= set(letters.answers.choices or ()) or {"word", "index"} <= set(columns)
+        return letters if known else GENERIC
+    if name in task_names():
+        return task_named(str(name))
+    return next((task for task in map(task_named, TASKS) if name in task.benchmark), GENERIC)
 
 
 def broken_tasks() -> dict[str, str]:

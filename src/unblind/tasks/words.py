@@ -36,7 +36,7 @@ def split_of(word: str) -> Split:
 
 
 class WordSource(Protocol):
-    """Where `sample_scene` takes its words from."""
+    """Where a task takes its words from."""
 
     def sample(self, rng: np.random.Generator, split: Split) -> str:
         """A word of that split."""

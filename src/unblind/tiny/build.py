@@ -14,6 +14,8 @@ from transformers import (
 )
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from unblind.models.paligemma import PaliGemma
+
 IMAGE_SIZE, PATCH = 224, 14
 GRID = IMAGE_SIZE // PATCH  # patches a side
 IMAGE_TOKENS = GRID * GRID
@@ -57,14 +59,6 @@ _CONFIG = {
     **_IDS,
 }
 
-# The servers' chat protocol: the image first, then the text (the processor adds <bos> and the newline).
-CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-    "{% for part in message['content'] if part['type'] == 'image' %}<image>{% endfor %}"
-    "{% for part in message['content'] if part['type'] == 'text' %}{{ part['text'] }}{% endfor %}"
-    "{% endif %}{% endfor %}"
-)
-
 
 def new_model(seed: int = 0) -> PaliGemmaForConditionalGeneration:
     """The tiny model, float32, with random weights from `seed`: 2.8 million parameters.
@@ -87,5 +81,6 @@ def new_processor() -> PaliGemmaProcessor:
     )
     images: Any = SiglipImageProcessorPil(size={"height": IMAGE_SIZE, "width": IMAGE_SIZE})
     images.image_seq_length = IMAGE_TOKENS
-    processor: PaliGemmaProcessor = PaliGemmaProcessor(images, tokenizer, chat_template=CHAT_TEMPLATE)  # type: ignore[no-untyped-call]
+    factory: Any = PaliGemmaProcessor
+    processor: PaliGemmaProcessor = factory(images, tokenizer, chat_template=PaliGemma.chat_template)
     return processor

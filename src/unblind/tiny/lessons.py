@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset
 
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
 from unblind.tasks.circled_letter.scene import Scene, SceneOptions, sample_with_font
+from unblind.tasks.circled_letter.task import READ
 from unblind.tasks.fonts import Font
 from unblind.tasks.words import LETTERS, RandomStrings, load_words
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH, VOCABULARY
@@ -26,7 +27,6 @@ from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH, VOCABULARY
 SLOTS = 2 * GRID  # a row of patches is read in half patches: narrow letters share a patch
 BLANK, MAX_LENGTH = 0, 20
 IGNORE = -100
-READ = "Read the word."
 _READ_PROMPTS = (READ, READ, "Spell the word.")
 
 # Lessons keep only the middle rows of patches that hold the text: (rows, share of the lessons, most letters).

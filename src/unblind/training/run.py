@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,11 +20,12 @@ from transformers.training_args import OptimizerNames
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
 from unblind.data.sources import SPLIT_NAMES
-from unblind.data.stream import Stream, stream_maker, validation_of
+from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
-from unblind.models.adapters import adapt, trainable_parameters
+from unblind.models.adapters import add_adapter, base_of, trainable_parameters
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
+from unblind.models.family import with_fixed_grid
 from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions, load_recipe
@@ -106,9 +108,9 @@ def fit(
         checkpoint = shared(lambda: _begin(options))
         keep_freed_memory(loaded.device)
         set_seed(options.seed)
-        model = adapt(
+        model = add_adapter(
             loaded.model,
-            {"language": options.language, "projector": options.projector, "vision": options.vision},
+            options.scopes,
             rank=options.rank,
             alpha=options.alpha,
             dropout=options.dropout,
@@ -121,22 +123,27 @@ def fit(
         features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
-        with (
-            dropping_patches(model),
-            without_tower(model, features),
-            enough_memory(),
-            on_sigterm(told_to_stop.set),
-        ):
+        with _vision_side(loaded, options), enough_memory(), on_sigterm(told_to_stop.set):
             _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
+
+
+def _vision_side(loaded: Loaded, options: TrainOptions) -> AbstractContextManager[None]:
+    """While the block runs, the model takes the images as the options have the collator give them."""
+    base = base_of(loaded.model)
+    if options.cache_features:
+        return without_tower(base, with_fixed_grid(loaded.family, "cache_features"))
+    if options.drop_blank:
+        return dropping_patches(base, with_fixed_grid(loaded.family, "drop_blank"))
+    return nullcontext()
 
 
 def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
     """What to train on and what to watch it with."""
     if options.data.startswith(STREAM):
-        maker = stream_maker(options.data)
+        mixture = stream_mixture(options.data)
         length = (options.max_steps or 0) * samples_per_step(options)
-        return Stream(maker, length), validation_of(maker, options.eval_samples)
+        return Stream(mixture, length), validation_of(mixture, options.eval_samples)
     watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
     return read(options.data, "train"), read(options.data, "validation") if watched else None
 
@@ -168,7 +175,7 @@ def _check(options: TrainOptions) -> None:
 def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
     if options.data.startswith(STREAM):
-        settings["stream"] = settings_of(stream_maker(options.data))
+        settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world()}  # by which batches grow
 
 

@@ -1,4 +1,4 @@
-"""transformers.Trainer for answers: mask checked, accuracy of answers measured, gradients watched."""
+"""transformers.Trainer for answers: accuracy of answers measured, gradients watched."""
 # ruff: noqa: ARG002  (Trainer fixes the signatures of its hooks)
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -32,28 +32,31 @@ from transformers.trainer_utils import EvalPrediction
 
 from unblind.data.stream import Stream
 from unblind.errors import ModelError, RecipeError
-from unblind.models.collate import Collator, check_mask, letter_tokens
+from unblind.models.adapters import base_of
+from unblind.models.choices import Choices, choices_as_tokens
+from unblind.models.collate import Collator, Row
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import world
 from unblind.runtime.sigterm import Stopped
-from unblind.tasks.words import LETTERS
+from unblind.tasks.generic import GENERIC
+from unblind.tasks.registry import task_of
 from unblind.training.checkpoints import seal
 
 
 class AnswerTrainer(Trainer):
-    """Checks the mask, logs samples and seconds, and measures answers instead of collecting logits."""
+    """Logs samples and seconds, and measures answers instead of collecting logits."""
 
-    def __init__(self, *, letters: list[int] | None, samples_per_step: int, **kwargs: Any) -> None:
+    def __init__(self, *, choices: Choices | None, samples_per_step: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.letters = letters
+        self.choices = choices
         self.samples_per_step = samples_per_step
         self.began = time.monotonic()
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        check_mask(inputs)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        """Trainer's; the keys and values that only decoding needs are not kept."""
+        return super().compute_loss(model, {**inputs, "use_cache": False}, *args, **kwargs)
 
     def compute_loss_context_manager(self) -> ExitStack:
         """Trainer's autocast, without peft's own casts of LoRA's inputs to float32 and back."""
@@ -81,17 +84,17 @@ class AnswerTrainer(Trainer):
         """
         inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
-            _, outputs = super().compute_loss(model, dict(inputs), return_outputs=True)
+            _, outputs = self.compute_loss(model, inputs, return_outputs=True)
         logits, targets = outputs.logits.float(), inputs["shift_labels"]
         lengths = inputs["logits_to_keep"].sum(1)
         logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
         hits = (logits.argmax(-1) == targets).split(lengths.tolist())
         exact = torch.stack([part.all() for part in hits])
         restricted = exact
-        if self.letters is not None:
-            first = lengths.cumsum(0) - lengths
-            tokens = torch.tensor(self.letters, device=logits.device)
-            restricted = tokens[logits[first][:, tokens].argmax(-1)] == targets[first]
+        if self.choices is not None:
+            deciding = lengths.cumsum(0) - lengths + len(self.choices.shared)
+            tokens = torch.tensor(self.choices.tokens, device=logits.device)
+            restricted = tokens[logits[deciding][:, tokens].argmax(-1)] == targets[deciding]
         shares = torch.stack([part.exp().mean() for part in logs])
         losses = torch.stack([-part.sum() for part in logs])
         columns = [restricted.float(), exact.float(), shares, losses, lengths.float()]
@@ -239,26 +242,33 @@ def make_trainer(
     features: Features | None,
     told_to_stop: threading.Event,
 ) -> AnswerTrainer:
-    watched = validation is not None and options.eval_every > 0
+    watched = validation if options.eval_every > 0 else None
     try:
         trainer = AnswerTrainer(
-            letters=_letters(loaded, training, validation),
+            choices=_choices(loaded, watched, options.prompt) if watched else None,
             samples_per_step=samples_per_step(options),
             model=model,
-            args=_arguments(loaded, options, watched),
+            args=_arguments(loaded, options, watched is not None),
             train_dataset=training,
-            eval_dataset=validation if watched else None,
+            eval_dataset=watched,
             data_collator=Collator(
-                loaded.processor, options.prompt, features=features, drop_blank=options.drop_blank
+                loaded.family,
+                loaded.processor,
+                options.prompt,
+                features=features,
+                drop_blank=options.drop_blank,
             ),
             compute_metrics=_accuracies,
             callbacks=[_GradientGuard(), _LastStep(), _Checkpoints(told_to_stop)],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
-    if validation is not None and watched and options.early_stopping:
-        one_more = 0.5 / len(validation)  # half of what one more right answer adds to the accuracy
+    if watched and options.early_stopping:
+        one_more = 0.5 / len(watched)  # half of what one more right answer adds to the accuracy
         trainer.add_callback(EarlyStoppingCallback(options.early_stopping, one_more))
+    shards = getattr(trainer.accelerator.state, "fsdp_plugin", None)
+    if shards is not None and shards.transformer_cls_names_to_wrap is None:
+        shards.transformer_cls_names_to_wrap = loaded.family.layer_classes(base_of(model))
     if trainer.args.disable_tqdm:
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(_Lines())
@@ -309,16 +319,22 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
     return arguments
 
 
-def _letters(loaded: Loaded, *sets: datasets.Dataset | Stream | None) -> list[int] | None:
-    """The tokens of the letters if every answer is one, else None: accuracy is then that of exact answers."""
-    only = all(_only_letters(one) for one in sets if one is not None)
-    return letter_tokens(loaded.processor) if only else None
+def _choices(loaded: Loaded, validation: datasets.Dataset, prompt: str | None) -> Choices | None:
+    """The tokens by which the validation split's answers differ; None: accuracy is that of exact answers.
 
-
-def _only_letters(samples: datasets.Dataset | Stream) -> bool:
-    if isinstance(samples, Stream):
-        return samples.maker.options.answer == "letter"
-    return set(samples.unique("answer")) <= set(LETTERS)
+    That is so where answers are of several tasks or formats, too many to list, or not told apart by a token.
+    """
+    rows: list[Row] = list(validation.remove_columns("image"))
+    names = {row.get("task") for row in rows}
+    task = task_of(names.pop(), {str(row["answer"]) for row in rows}) if len(names) == 1 else GENERIC
+    formats = {task.prompt_of(str(prompt or row.get("prompt")), row).reply for row in rows}
+    answers = {task.ask_again(row, prompt).answer for row in rows}
+    if len(formats) != 1 or not answers <= set(task.answers.choices or ()):
+        return None
+    replies = list(map(formats.pop(), task.answers.choices or ()))
+    with suppress(ModelError):
+        return choices_as_tokens(loaded.family, loaded.processor, replies)
+    return None
 
 
 def _accuracies(results: EvalPrediction) -> dict[str, float]:

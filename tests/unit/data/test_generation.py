@@ -2,7 +2,6 @@
 
 import csv
 import gc
-import itertools
 import os
 import signal
 import subprocess
@@ -17,12 +16,14 @@ import numpy as np
 import pytest
 
 from unblind.data import generation
-from unblind.data.generation import GenerateOptions, generate
-from unblind.data.reading import read, redraw
-from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, SceneError, WordsError
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions, grid_scenes
-from unblind.tasks.fonts import FontLibrary, find_fonts, split_of_family
-from unblind.tasks.splits import SPLITS
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
+from unblind.data.reading import read
+from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, WordsError
+from unblind.tasks.circled_letter.scene import SceneOptions
+from unblind.tasks.circled_letter.task import TASK
+from unblind.tasks.fonts import find_fonts, split_of_family
+from unblind.tasks.redraw import redraw
 from unblind.tasks.words import split_of
 
 OPTIONS = GenerateOptions(train=25, validation=7, test=6, words="random", scene=SceneOptions(image_size=64))
@@ -31,11 +32,12 @@ COMMAND = """
 import sys
 from pathlib import Path
 from unblind.data import generation
+from unblind.data.dataset_options import GenerateOptions
 from unblind.tasks.circled_letter.scene import SceneOptions
 generation.SHARD_ROWS = 100
 if __name__ == "__main__":
     scene = SceneOptions(image_size=128)
-    options = generation.GenerateOptions(
+    options = GenerateOptions(
         train=1_000, validation=0, test=0, words="random", layout=sys.argv[2], scene=scene
     )
     generation.generate(Path(sys.argv[1]), options, workers=2)
@@ -89,12 +91,15 @@ def test_datasets_alone_loads_it(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     loaded = datasets.load_dataset(str(tmp_path / "d"), cache_dir=str(tmp_path / "cache"))
     assert not caplog.records, "such as: the card is malformed"
     assert {split: len(part) for split, part in loaded.items()} == {"train": 25, "validation": 7, "test": 6}
-    assert list(loaded["train"].features) == list(generation.COLUMNS)
+    columns = "id task image prompt answer word letter index font ambiguous padding line_width overlap scene"
+    assert list(loaded["train"].features) == columns.split()
     row = loaded["test"][0]
     assert row["image"].size == (64, 64)
     assert row["answer"] == row["letter"] == row["word"][row["index"]]
     assert row["prompt"] == "Which letter is being circled?"
+    assert row["task"] == "circled-letter"
     assert not row["ambiguous"]
+    assert 15 <= row["padding"] <= 200 and 3 <= row["line_width"] <= 7 and 0 <= row["overlap"] <= 1
 
 
 def test_datasets_refuses_an_incomplete_folder(tmp_path: Path):
@@ -303,7 +308,7 @@ def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     options = GenerateOptions(train=0, validation=0, test=400, preset="notebook")
     generate(tmp_path, options, workers=2)
     rows = read(tmp_path)
-    scenes = [Scene.from_json(text) for text in rows["scene"]]
+    scenes = [TASK.from_json(text) for text in rows["scene"]]
     assert len(rows) == 400
     by_word: dict[tuple[str, str], set[tuple[int, float, float]]] = {}
     for scene in scenes:
@@ -317,35 +322,6 @@ def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         }
         assert by_word[word, _] == full
     assert rows["ambiguous"][:] == [scene.ambiguous for scene in scenes]
-
-
-def test_the_grid_passes_over_words_that_leave_the_image():
-    options = GenerateOptions(preset="notebook")
-    fonts = FontLibrary(
-        tuple(f for f in find_fonts().fonts if (f.family, f.style) == ("DejaVu Serif", "Bold Italic"))
-    )
-    maker = generation.Maker(
-        Path(), options, generation.load_words("webster"), fonts, generation.parquet_schema()
-    )
-    split = split_of_family("DejaVu Serif")
-    tightest = {"paddings": (25,), "line_widths": (6,)}
-    rng = np.random.default_rng((0, SPLITS.index(split)))
-    drawn = [maker.words.sample(rng, split) for _ in range(1_000)]
-    with pytest.raises(SceneError):
-        list(grid_scenes(drawn, fonts.fonts, **tightest))
-    kept = [word for word, _ in itertools.islice(generation._grid_words(maker, split), 200)]
-    assert list(grid_scenes(kept, fonts.fonts))
-
-
-def test_the_grid_says_when_words_run_out(tmp_path: Path):
-    (tmp_path / "words.txt").write_text("Acknowledgement\n")
-    options = GenerateOptions(
-        train=0, validation=0, test=10**6, preset="notebook", words=str(tmp_path / "words.txt")
-    )
-    words, fonts = generation.load_words(options.words), find_fonts()
-    maker = generation.Maker(tmp_path, options, words, fonts, generation.parquet_schema())
-    with pytest.raises(WordsError, match="too few words"):
-        list(generation._grid_words(maker, "test"))
 
 
 def test_progress_in_plain_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

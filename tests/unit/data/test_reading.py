@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from unblind.data.images import decode_image, encode_png
-from unblind.data.reading import read, redraw, splits
+from unblind.data.reading import read, splits
 from unblind.errors import DatasetError
+from unblind.tasks.redraw import redraw
 
 BLINDTEST = Path(__file__).parents[4] / "shared" / "blindtest" / "acknowledgement.parquet"
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))
@@ -84,14 +85,30 @@ def test_the_benchmarks_schema(tmp_path: Path):
     assert dataset[0]["font"] == "Open Sans"
 
 
-def test_of_the_benchmark_only_circled_letters_are_kept_under_their_row_numbers(tmp_path: Path):
-    tasks = ["Line Plot Intersections", "Circled Letter", None]
-    path = save(tmp_path / "a.parquet", table(answer=None, groundtruth=["2", "a", ""], task=tasks))
-    assert read(path)["id"][:] == ["1"]
+def test_of_the_benchmark_the_tasks_that_are_known_are_kept_under_their_row_numbers(tmp_path: Path):
+    tasks = ["Yet Another Task", "Circled Letter", None, "Line Plot Intersections"]
+    metadata = [None, '{"word": "cab", "index": 0}', None, '{"thickness": "x", "resolution": 384.0}']
+    content = table(4, answer=None, groundtruth=["2", "c", "", "1"], task=tasks, metadata=metadata)
+    dataset = read(save(tmp_path / "a.parquet", content))
+    assert dataset["id"][:] == ["1", "3"]
+    assert dataset["task"][:] == ["circled-letter", "line-intersections"]
+    assert dataset["letter"][:] == ["c", None]
+    assert dataset["resolution"][:] == [None, 384]
+    assert "thickness" not in dataset.column_names, "no number in any row"
+
+
+def test_the_benchmarks_overlap_comes_from_a_table(tmp_path: Path):
+    place = {"word": "Acknowledgement", "index": 5, "padding": 25, "thickness": 4, "font": "OpenSans"}
+    strange = [place | {"index": 99}, place | {"word": ["x"]}, place | {"font": None}]
+    metadata = [json.dumps(row) for row in (place, *strange)]
+    dataset = read(save(tmp_path / "a.parquet", table(4, task=["Circled Letter"] * 4, metadata=metadata)))
+    assert dataset["overlap"][:] == [1.0, None, None, None]
 
 
 def test_another_datasets_tasks_are_kept(tmp_path: Path):
-    assert len(read(save(tmp_path / "a.parquet", table(task=["x", "y", "z"])))) == 3
+    dataset = read(save(tmp_path / "a.parquet", table(task=["x", "grid", None])))
+    assert dataset["task"][:] == ["x", "grid", None]
+    assert dataset.column_names == ["id", "task", "image", "prompt", "answer"]
 
 
 @pytest.mark.skipif(not BLINDTEST.exists(), reason="the real benchmark images are not there")

@@ -9,13 +9,14 @@ import pytest
 from transformers import TrainerCallback
 
 import small_model
-from unblind.data.generation import generate, make_maker
+from unblind.data.dataset_options import GenerateOptions
+from unblind.data.generation import generate
 from unblind.data.reading import read
-from unblind.data.stream import Stream, stream_maker, validation_of
+from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import RecipeError, SceneError
 from unblind.recipe import TrainOptions
+from unblind.training import trainer as trainer_module
 from unblind.training.run import fit
-from unblind.training.run import trainer as trainer_module
 
 SOURCE = "stream:words=random,image-size=64,padding=25 100,seed=7"
 
@@ -40,8 +41,8 @@ class Watched(Stream):
 
 def run(told: TrainOptions) -> bytes:
     """The weights that training on the stream leaves."""
-    maker = stream_maker(told.data)
-    result = fit(small_model.loaded(), Watched(maker, 48), validation_of(maker, told.eval_samples), told)
+    mixture = stream_mixture(told.data)
+    result = fit(small_model.loaded(), Watched(mixture, 48), validation_of(mixture, told.eval_samples), told)
     assert result.metrics["samples"] == 48
     return (result.adapter / "adapter_model.safetensors").read_bytes()
 
@@ -52,12 +53,12 @@ def _nothing_drawn() -> None:
 
 
 def test_a_stream_holds_what_generate_stores(tmp_path: Path) -> None:
-    maker = stream_maker(SOURCE)
-    stored = replace(maker.options, train=9, validation=5, test=0)
+    mixture = stream_mixture(SOURCE)
+    stored = replace(mixture.options, train=9, validation=5, test=0)
     generate(tmp_path, stored, workers=1)
-    streamed = Stream(maker, 9)
+    streamed = Stream(mixture, 9)
     assert len(streamed) == 9
-    validation = validation_of(maker, 5)
+    validation = validation_of(mixture, 5)
     assert validation is not None and len(validation) == 5
     pairs = [
         *zip(read(tmp_path, "train"), streamed, strict=False),
@@ -97,9 +98,9 @@ def test_processes_that_draw_ahead_change_nothing(tmp_path: Path) -> None:
 
 def test_a_streams_options_are_those_of_generate(tmp_path: Path) -> None:
     (tmp_path / "o.yaml").write_text("words: random\nimage-size: 64\npadding: [25, 100]\nseed: 7\n")
-    assert stream_maker(f"stream:{tmp_path}/o.yaml").options == stream_maker(SOURCE).options
-    default = stream_maker("stream:").options
-    assert default == make_maker(Path(), default).options == type(default)()
+    assert stream_mixture(f"stream:{tmp_path}/o.yaml").options == stream_mixture(SOURCE).options
+    default = stream_mixture("stream:").options
+    assert default == GenerateOptions()
 
 
 def test_a_run_remembers_what_its_stream_was(tmp_path: Path) -> None:
@@ -123,13 +124,13 @@ def test_a_run_remembers_what_its_stream_was(tmp_path: Path) -> None:
 )
 def test_a_wrong_stream_is_explained(source: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message) as caught:
-        stream_maker(source)
+        stream_mixture(source)
     assert "\n" not in str(caught.value)
 
 
 def test_a_stream_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SceneError, match="--image-size 9"):
-        stream_maker("stream:image_size=9")
+        stream_mixture("stream:image_size=9")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 import small_model
+from unblind.evaluation import resume, run
+from unblind.evaluation.answers import Prefill
 from unblind.evaluation.run import evaluate, evaluate_to
-from unblind.evaluation.run import resume as parts
-from unblind.evaluation.run import run as evaluation
 from unblind.models.loading import Loaded
 
 ROWS = 8
@@ -18,7 +18,7 @@ ROWS = 8
 
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parts, "ROWS", ROWS)
+    monkeypatch.setattr(resume, "ROWS_PER_FILE", ROWS)
 
 
 class Asked:
@@ -26,15 +26,15 @@ class Asked:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, interrupt_at: int | None = None) -> None:
         self.batches = 0
-        answer = evaluation._answer
+        prefill = run.prefill
 
-        def counted(loaded: Loaded, batch: object, *rest: object) -> Sequence[object]:
+        def counted(loaded: Loaded, batch: dict[str, Tensor]) -> Prefill:
             if self.batches == interrupt_at:
                 raise KeyboardInterrupt
             self.batches += 1
-            return answer(loaded, batch, *rest)
+            return prefill(loaded, batch)
 
-        monkeypatch.setattr(evaluation, "_answer", counted)
+        monkeypatch.setattr(run, "prefill", counted)
 
 
 def ask(out: Path, **changes: object) -> dict[str, object]:
@@ -77,13 +77,13 @@ def test_no_row_is_asked_twice_and_no_answer_taken_from_elsewhere(
 
 
 def test_the_time_of_both_counts(tmp_path: Path) -> None:
-    kept = parts.Parts(tmp_path)
-    table = evaluate(small_model.loaded(), small_model.samples(4), parts=kept)
+    kept = resume.KeptAnswers(tmp_path)
+    table = evaluate(small_model.loaded(), small_model.samples(4), kept=kept)
     assert kept.seconds == 0
-    again = parts.Parts(tmp_path)
-    assert evaluate(small_model.loaded(), small_model.samples(4), parts=again).equals(table)
+    again = resume.KeptAnswers(tmp_path)
+    assert evaluate(small_model.loaded(), small_model.samples(4), kept=again).equals(table)
     assert again.seconds > 0
 
 
 def test_a_small_evaluation_keeps_no_parts(tmp_path: Path) -> None:
-    assert parts.parts_of(tmp_path, small_model.loaded(), small_model.samples(ROWS), {}) is None
+    assert resume.kept_answers(tmp_path, small_model.loaded(), small_model.samples(ROWS), {}) is None

@@ -11,11 +11,14 @@ import torch
 from PIL import Image
 
 import small_model
-from unblind.errors import DatasetError
+from letters import sample_scene
+from unblind.errors import DatasetError, ModelError
 from unblind.evaluation.run import evaluate, evaluate_to
-from unblind.models.collate import Collator, letter_tokens
+from unblind.models.choices import choices_as_tokens
+from unblind.models.collate import Collator
+from unblind.models.paligemma import FAMILY
 from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.scene import sample_scene
+from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
 from unblind.tasks.words import LETTERS, WordSource
 
@@ -28,7 +31,8 @@ def predictions() -> pa.Table:
 
 
 def test_the_columns(predictions: pa.Table) -> None:
-    assert predictions.column_names == ["id", "answer", "free", "restricted", "probability", "top5", "prompt"]
+    ours = ["free", "restricted", "probability", "top5"]
+    assert predictions.column_names == ["id", "task", "answer", *ours, "prompt"]
     assert predictions["id"].to_pylist() == [f"s{i}" for i in range(7)]
 
 
@@ -36,8 +40,10 @@ def test_the_columns(predictions: pa.Table) -> None:
 def test_restricted_answers_are_the_best_letters(predictions: pa.Table) -> None:
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(MIXED, predictions.to_pylist(), strict=True):
-        inputs = Collator(processor, answers=False)([row])
-        share = model(**inputs).logits[0, -1, letter_tokens(processor)].softmax(-1)
+        inputs = Collator(FAMILY, processor, answers=False)([row])
+        share = (
+            model(**inputs).logits[0, -1, choices_as_tokens(FAMILY, processor, LETTERS).tokens].softmax(-1)
+        )
         assert found["restricted"] == LETTERS[int(share.argmax())]
         assert found["probability"] == pytest.approx(float(share.max()), abs=1e-5)
         top = json.loads(found["top5"])
@@ -49,7 +55,7 @@ def test_restricted_answers_are_the_best_letters(predictions: pa.Table) -> None:
 def test_free_answers_are_those_of_generate(predictions: pa.Table) -> None:
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(MIXED, predictions["free"].to_pylist(), strict=True):
-        inputs = Collator(processor, answers=False)([row])
+        inputs = Collator(FAMILY, processor, answers=False)([row])
         out = model.generate(**inputs, max_new_tokens=5, do_sample=False)
         new = out[0, inputs["input_ids"].shape[1] :]
         assert found == processor.tokenizer.decode(new, skip_special_tokens=True).strip()
@@ -75,7 +81,7 @@ def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
     written = pq.read_table(out / "predictions.parquet")
     model, processor = small_model.model(), small_model.processor()
     for row, found in zip(words, written["tokens_right"].to_pylist(), strict=True):
-        batch = Collator(processor)([row])
+        batch = Collator(FAMILY, processor)([row])
         kept = batch["logits_to_keep"][0]
         targets = batch["shift_labels"].flatten()
         inputs = {k: v for k, v in batch.items() if k not in ("labels", "shift_labels", "logits_to_keep")}
@@ -83,13 +89,17 @@ def test_words_are_measured_token_by_token(tmp_path: Path) -> None:
         assert found == pytest.approx(float((best == targets)[:-1].float().mean()))
     mean = sum(written["tokens_right"].to_pylist()) / len(words)
     assert metrics["accuracy"]["tokens"]["value"] == pytest.approx(mean)
-    assert metrics["accuracy"]["restricted"] is None and metrics["base_rates"] == {}
+    assert metrics["accuracy"]["restricted"] is None and set(metrics["base_rates"]) == {"most_frequent"}
     assert written["blank"].to_pylist() == [None] * len(words)
 
 
 def test_the_prompt_can_be_replaced() -> None:
-    with_other = evaluate(small_model.loaded(), MIXED, prompt="read", free=False)
-    own = evaluate(small_model.loaded(), MIXED.map(lambda _: {"prompt": "Read the word."}), free=False)
+    with_other = evaluate(small_model.loaded(), MIXED, prompt="highlighted", free=False)
+    own = evaluate(
+        small_model.loaded(),
+        MIXED.map(lambda _: {"prompt": "Which character is being highlighted with a red oval?"}),
+        free=False,
+    )
     assert with_other["probability"].to_pylist() == own["probability"].to_pylist()
 
 
@@ -126,7 +136,10 @@ def test_an_id_twice_is_refused_before_asking() -> None:
 
 def test_an_answer_that_is_no_letter_among_letters_is_named() -> None:
     strange = MIXED.map(lambda row: {"answer": {"s2": "7", "s5": "é"}.get(row["id"], "b")})
-    with pytest.raises(DatasetError, match=r"row s2: the answer '7' is no letter .*nor are 1 more"):
+    with pytest.raises(
+        DatasetError,
+        match=r"row s2: the answer '7' is none of the 52 letters of circled-letter .*nor are 1 more",
+    ):
         evaluate(small_model.loaded(), strange)
 
 
@@ -147,15 +160,67 @@ def test_the_answer_to_a_blank_image_depends_on_the_prompt_alone() -> None:
 
 
 def test_rows_without_a_scene_have_no_uncircled_answer() -> None:
-    with pytest.raises(DatasetError, match="no 'scene'"):
+    with pytest.raises(DatasetError, match="--uncircled needs the column 'scene'"):
         evaluate(small_model.loaded(), MIXED, free=False, uncircled=True)
 
 
 def test_the_uncircled_answer_is_the_one_to_the_word_alone(words: WordSource, fonts: FontLibrary) -> None:
     scene = sample_scene(0, "test", 1, words, fonts)
     font = fonts.get(scene.font.digest)
-    row = {"prompt": "Dark?", "answer": scene.letter, "scene": scene.to_json()}
+    row = {"prompt": "Dark?", "answer": scene.letter, "scene": TASK.to_json(scene)}
     images = [Image.fromarray(draw(scene, font, circled=circled)) for circled in (True, False)]
     rows = datasets.Dataset.from_list([{**row, "image": image} for image in images])
     found = evaluate(small_model.loaded(), rows, free=False, uncircled=True)
     assert found["uncircled"].to_pylist() == [found["restricted"].to_pylist()[1]] * 2
+
+
+def test_a_column_called_like_one_of_ours_is_kept_apart() -> None:
+    """Whether or not ours is there; the metadata say which columns are the evaluation's."""
+    named = MIXED.add_column("blank", ["x"] * 7).add_column("free", ["yes"] * 7)
+    for blank in (False, True):
+        table = evaluate(small_model.loaded(), named, blank=blank)
+        ours = json.loads(table.schema.metadata[b"unblind.columns"])
+        assert ours == [*(["blank"] if blank else []), "free", "probability", "restricted", "top5"]
+        assert table["data.blank"].to_pylist() == ["x"] * 7
+        assert table["data.free"].to_pylist() == ["yes"] * 7
+        assert ("blank" in table.column_names) == blank
+        assert "yes" not in table["free"].to_pylist()
+
+
+def test_several_tasks_in_one_go() -> None:
+    """Letters are restricted, as they are alone; what is asked beside them is spelt."""
+    tasks = ["circled-letter", "size"] * 3 + ["circled-letter"]
+    mixed = MIXED.add_column("task", tasks).map(
+        lambda row: {"answer": row["answer"] if row["task"] == "circled-letter" else "left"}
+    )
+    table = evaluate(small_model.loaded(), mixed, batch_size=3, blank=True)
+    assert table["task"].to_pylist() == tasks
+    closed = [name == "circled-letter" for name in tasks]
+    for name in ("restricted", "probability", "top5", "blank"):
+        assert [value is not None for value in table[name].to_pylist()] == closed
+    assert [value is None for value in table["tokens_right"].to_pylist()] == closed
+    alone = evaluate(small_model.loaded(), MIXED, batch_size=3)
+    for i in (0, 2, 4, 6):
+        assert table["restricted"][i] == alone["restricted"][i] and table["free"][i] == alone["free"][i]
+        assert table["probability"][i].as_py() == pytest.approx(alone["probability"][i].as_py(), abs=1e-5)
+
+
+def test_choices_in_the_format_of_the_prompt() -> None:
+    """In curly brackets a letter is three tokens; what is kept of it is the letter."""
+    table = evaluate(small_model.loaded(), MIXED, prompt="circled-braces", free=False, blank=True)
+    for row in table.to_pylist():
+        assert row["restricted"] in LETTERS and row["blank"] in LETTERS
+        top = json.loads(row["top5"])
+        assert top[0] == [row["restricted"], row["probability"]]
+        assert sum(share for _, share in top) <= 1 + 1e-6
+        assert row["prompt"].endswith("{a}") and row["answer"] in "Ab"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_logits_that_are_no_numbers_are_refused(dtype: torch.dtype) -> None:
+    loaded = small_model.loaded()
+    loaded.model.to(dtype)
+    loaded.model.model.multi_modal_projector.linear.bias.data[0] = float("inf")
+    wanted = "in float32 .*: the checkpoint is broken" if dtype == torch.float32 else "take --dtype bfloat16"
+    with pytest.raises(ModelError, match=f"small gives logits .*{wanted}"):
+        evaluate(loaded, MIXED.select([0]), free=False)

@@ -8,8 +8,7 @@ from peft import PeftModel
 
 import small_model
 from unblind.errors import ModelError, RecipeError
-from unblind.models.adapters import adapt, merge, trainable_parameters
-from unblind.models.collate import Collator
+from unblind.models.adapters import add_adapter, merge, trainable_parameters
 
 W, LAYERS, RANK = small_model.WIDTH, 2, 4
 LINEAR_LORA = {  # rank x (in + out) of each linear layer; one key-value head of W / 2
@@ -26,7 +25,7 @@ def part_of(name: str) -> str:
 
 
 def logits(model: torch.nn.Module) -> torch.Tensor:
-    batch = Collator(small_model.processor())(list(small_model.samples(4)))
+    batch = small_model.collator()(list(small_model.samples(4)))
     with torch.no_grad():
         return model(**batch).logits
 
@@ -42,7 +41,7 @@ def shaken(model: PeftModel) -> PeftModel:
 
 @pytest.mark.parametrize("part", ["language", "projector", "vision"])
 def test_lora_stays_in_its_scope(part: str) -> None:
-    model = adapt(small_model.model(), FROZEN | {part: "lora"}, rank=RANK)
+    model = add_adapter(small_model.model(), FROZEN | {part: "lora"}, rank=RANK)
     assert trainable_parameters(model) == LINEAR_LORA[part]
     names = [name for name, p in model.named_parameters() if p.requires_grad]
     assert all("lora_" in name and part_of(name) == part for name in names)
@@ -56,23 +55,25 @@ def test_full_trains_all_of_a_part_but_the_tied_embeddings(part: str) -> None:
         for name, p in base.named_parameters()
         if part_of(name) == part and "embed_tokens" not in name
     ]
-    model = adapt(base, FROZEN | {part: "full"})
+    model = add_adapter(base, FROZEN | {part: "full"})
     assert trainable_parameters(model) == sum(whole)
 
 
 def test_scopes_mix() -> None:
     scopes = {"language": "lora", "projector": "full", "vision": "frozen"}
-    model = adapt(small_model.model(), scopes, rank=RANK)
+    model = add_adapter(small_model.model(), scopes, rank=RANK)
     assert trainable_parameters(model) == LINEAR_LORA["language"] + W * W + W
 
 
 def test_target_modules_are_matched_wherever_they_occur() -> None:
-    model = adapt(small_model.model(), dict.fromkeys(FROZEN, "lora"), rank=RANK, target_modules=("q_proj",))
+    model = add_adapter(
+        small_model.model(), dict.fromkeys(FROZEN, "lora"), rank=RANK, target_modules=("q_proj",)
+    )
     assert trainable_parameters(model) == 2 * LAYERS * RANK * 2 * W
 
 
 def test_peft_options_reach_peft() -> None:
-    model = adapt(
+    model = add_adapter(
         small_model.model(), FROZEN | {"vision": "lora"}, alpha=7, dropout=0.5, rslora=True, dora=True
     )
     config = model.peft_config["default"]
@@ -86,7 +87,7 @@ def test_peft_options_reach_peft() -> None:
 
 def test_trainable_weights_are_float32_on_a_half_precision_base() -> None:
     scopes = {"language": "lora", "projector": "full", "vision": "frozen"}
-    model = adapt(small_model.model().to(torch.bfloat16), scopes)
+    model = add_adapter(small_model.model().to(torch.bfloat16), scopes)
     assert {p.dtype for p in model.parameters() if p.requires_grad} == {torch.float32}
 
 
@@ -99,7 +100,7 @@ def test_trainable_weights_are_float32_on_a_half_precision_base() -> None:
 )
 def test_plain_peft_loads_what_is_saved(tmp_path: Path, scopes: dict[str, str]) -> None:
     base = logits(small_model.model())
-    ours = shaken(adapt(small_model.model(), scopes, rank=RANK))
+    ours = shaken(add_adapter(small_model.model(), scopes, rank=RANK))
     ours.save_pretrained(tmp_path)
     theirs = PeftModel.from_pretrained(small_model.model(), tmp_path).eval()
     assert torch.equal(logits(ours), logits(theirs))
@@ -107,7 +108,9 @@ def test_plain_peft_loads_what_is_saved(tmp_path: Path, scopes: dict[str, str]) 
 
 
 def test_merging_keeps_the_answers() -> None:
-    ours = shaken(adapt(small_model.model(), {"language": "lora", "projector": "full", "vision": "lora"}))
+    ours = shaken(
+        add_adapter(small_model.model(), {"language": "lora", "projector": "full", "vision": "lora"})
+    )
     expected = logits(ours)
     merged = merge(ours)
     assert not any("lora" in name for name, _ in merged.named_parameters())
@@ -116,9 +119,9 @@ def test_merging_keeps_the_answers() -> None:
 
 def test_nothing_to_train_is_refused() -> None:
     with pytest.raises(RecipeError, match="all frozen"):
-        adapt(small_model.model(), FROZEN)
+        add_adapter(small_model.model(), FROZEN)
 
 
 def test_unknown_modules_are_refused() -> None:
     with pytest.raises(ModelError, match="check target_modules"):
-        adapt(small_model.model(), {"vision": "lora"}, target_modules=("no_such_layer",))
+        add_adapter(small_model.model(), {"vision": "lora"}, target_modules=("no_such_layer",))

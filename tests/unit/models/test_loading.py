@@ -10,7 +10,7 @@ import torch
 
 import small_model
 from unblind.errors import ModelError
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.loading import choose_device, choose_dtype, load
 
 FILES = ["config.json", "model.safetensors", "tokenizer.json", "processor_config.json"]
@@ -29,7 +29,7 @@ def copy(folder: Path, tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def adapter(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("adapter")
-    adapt(load(str(folder)).model, {"vision": "lora"}, rank=2).save_pretrained(path)
+    add_adapter(load(str(folder)).model, {"vision": "lora"}, rank=2).save_pretrained(path)
     return path
 
 
@@ -80,7 +80,7 @@ def test_missing_shards_are_named(copy: Path) -> None:
 def test_another_architecture_is_refused_before_its_weights_are_read(copy: Path) -> None:
     edit_json(copy / "config.json", model_type="llama")
     (copy / "model.safetensors").write_bytes(b"")
-    assert "no PaliGemma checkpoint but llama" in refusal(copy)
+    assert "is of the type llama; known are paligemma" in refusal(copy)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 
 import small_model
 from unblind.evaluation.run import evaluate
-from unblind.models.adapters import adapt, attach, merge
+from unblind.models.adapters import add_adapter, load_adapter, merge
 from unblind.models.collate import Collator
 from unblind.models.loading import load
 
@@ -41,8 +41,8 @@ def test_evaluation_costs_no_gradients_on_cpus_with_avx512_bf16(
     layers = [m for m in loaded.model.modules() if type(m).__name__ == "Linear4bit"]
     assert not any(layer.support_avx512bf16_for_cpu for layer in layers)
     evaluate(loaded, small_model.samples(2))
-    model = adapt(loaded.model, {"language": "lora"}).train()
-    model(**Collator(loaded.processor)(list(small_model.samples(2)))).loss.backward()
+    model = add_adapter(loaded.model, {"language": "lora"}).train()
+    model(**Collator(loaded.family, loaded.processor)(list(small_model.samples(2)))).loss.backward()
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
 
 
@@ -54,8 +54,8 @@ def test_double_quantization_is_a_choice(folder: Path, double: bool) -> None:
 
 
 def test_an_adapter_of_4_bit_weights_is_merged_onto_the_whole_base(folder: Path, tmp_path: Path) -> None:
-    batch = Collator(small_model.processor())(list(small_model.samples(4)))
-    coarse = adapt(
+    batch = small_model.collator()(list(small_model.samples(4)))
+    coarse = add_adapter(
         load(str(folder), quantization="nf4", device="cpu", dtype="float32").model, {"language": "lora"}
     )
     for parameter in coarse.parameters():
@@ -64,7 +64,7 @@ def test_an_adapter_of_4_bit_weights_is_merged_onto_the_whole_base(folder: Path,
     coarse.save_pretrained(tmp_path)
     with torch.no_grad():
         seen = coarse.eval()(**batch).logits
-        fine = attach(load(str(folder), device="cpu", dtype="float32").model, tmp_path).eval()
+        fine = load_adapter(load(str(folder), device="cpu", dtype="float32").model, tmp_path).eval()
         expected = fine(**batch).logits
         merged = merge(fine)(**batch).logits
     torch.testing.assert_close(merged, expected, rtol=1e-4, atol=1e-4)

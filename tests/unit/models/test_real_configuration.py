@@ -9,9 +9,10 @@ from transformers import PaliGemmaForConditionalGeneration, PaliGemmaProcessor
 
 import small_model
 from unblind.evaluation.run import evaluate
-from unblind.models.adapters import adapt, trainable_parameters
+from unblind.models.adapters import add_adapter, trainable_parameters
 from unblind.models.collate import Collator
 from unblind.models.loading import load
+from unblind.models.paligemma import FAMILY
 from unblind.models.paligemma_shapes import IMAGE_TOKEN, known_config, make_config
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.tiny.build import new_processor
@@ -23,7 +24,7 @@ def adapted(recipe: str) -> torch.nn.Module:
     options = TrainOptions(**{"data": "d", "out": Path("o")} | load_recipe(recipe))
     with torch.device("meta"):
         base = PaliGemmaForConditionalGeneration(known_config(options.model)).to(torch.bfloat16)
-        return adapt(
+        return add_adapter(
             base,
             {"language": options.language, "projector": options.projector, "vision": options.vision},
             rank=options.rank,
@@ -112,7 +113,7 @@ def processor(pixels: int) -> PaliGemmaProcessor:
 def at_224(request: pytest.FixtureRequest) -> tuple[PaliGemmaForConditionalGeneration, Collator]:
     real = processor(224)
     real.image_token_id = IMAGE_TOKEN
-    return reduced(224, request.param), Collator(real)
+    return reduced(224, request.param), Collator(FAMILY, real)
 
 
 def row(prompt: str, answer: str) -> dict:

@@ -9,9 +9,10 @@ import torch
 
 import small_model
 from unblind.errors import DatasetError, RecipeError
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.collate import Collator, prepared
 from unblind.models.loading import Loaded
+from unblind.models.paligemma import FAMILY
 from unblind.models.vision_cache import Features, cached_features, without_tower
 from unblind.recipe import TrainOptions
 from unblind.training.run import fit
@@ -43,11 +44,11 @@ def test_the_loss_is_that_of_pixels(tmp_path: Path) -> None:
     loaded = frozen()
     found = features(tmp_path, loaded)
     batch = [ROWS[i] for i in (3, 17, 4)]
-    expected = loaded.model(**Collator(loaded.processor)(batch)).loss
-    with without_tower(loaded.model, found):
-        ours = loaded.model(**Collator(loaded.processor, features=found)(batch)).loss
+    expected = loaded.model(**Collator(loaded.family, loaded.processor)(batch)).loss
+    with without_tower(loaded.model, FAMILY):
+        ours = loaded.model(**Collator(loaded.family, loaded.processor, features=found)(batch)).loss
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-5)
-    again = loaded.model(**Collator(loaded.processor)(batch)).loss  # the tower is back
+    again = loaded.model(**Collator(loaded.family, loaded.processor)(batch)).loss  # the tower is back
     assert torch.equal(again, expected)
 
 
@@ -62,7 +63,7 @@ def test_training_is_the_same(tmp_path: Path, workers: int) -> None:
 
 def test_they_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = features(tmp_path)
-    monkeypatch.setattr("unblind.models.vision_cache._run", None)
+    monkeypatch.setattr("unblind.models.vision_cache._make", None)
     assert features(tmp_path) == made
 
 
@@ -106,6 +107,6 @@ def test_a_trained_tower_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="vision to be frozen, and it is lora"):
         TrainOptions(data="d", out=tmp_path, cache_features=tmp_path)
     loaded = small_model.loaded()
-    adapt(loaded.model, {"language": "lora"}, target_modules=("q_proj",))  # also in the tower
+    add_adapter(loaded.model, {"language": "lora"}, target_modules=("q_proj",))  # also in the tower
     with pytest.raises(RecipeError, match="needs a vision tower that stays as it is"):
         features(tmp_path, loaded)

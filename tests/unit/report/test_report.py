@@ -8,17 +8,20 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+import counting_task
 from unblind.errors import DatasetError, OutputError
 from unblind.report import write_report
 from unblind.report.charts import POINTS
-from unblind.report.load import load_studies, read_curve
+from unblind.report.load import load_runs, read_curve
 from unblind.report.page import MAX_BYTES
+from unblind.tasks import registry
 
 HOSTILE = "<script>alert(1)</script><img src='http://evil.example/x' onerror=alert(2)>"
 WORDS = ["hello", "world", "circle", "letter", "painted", "unblind"]
@@ -48,9 +51,15 @@ def answered(sample, reply):
     return {**sample, **said}
 
 
+def as_table(rows):
+    """All columns of all rows; pyarrow takes those of the first."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return pa.table({name: [row.get(name) for row in rows] for name in names})
+
+
 def write_evaluation(folder, predictions, **metrics):
     folder.mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(predictions), folder / "predictions.parquet")
+    pq.write_table(as_table(predictions), folder / "predictions.parquet")
     (folder / "metrics.json").write_text(json.dumps({"model": "tiny", "adapter": None, **metrics}))
 
 
@@ -58,7 +67,7 @@ def write_images(path, rows, image=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     data = image or png()
     table = [{**row, "image": {"bytes": data, "path": None}} for row in rows]
-    pq.write_table(pa.Table.from_pylist(table), path, row_group_size=7)
+    pq.write_table(as_table(table), path, row_group_size=7)
 
 
 def make_quickstart(folder, rows=None, words=WORDS):
@@ -279,8 +288,8 @@ def test_evaluations_of_the_same_samples_are_compared(tmp_path):
     write_evaluation(tmp_path / "tuned", [answered(s, s["answer"]) for s in reversed(rows)])
     write_evaluation(tmp_path / "other", [answered(s, s["answer"]) for s in rows[:9]])
     write_log(tmp_path / "run" / "log.jsonl")
-    studies = load_studies([tmp_path / name for name in ("base", "tuned", "other")])
-    assert [[e.name for e in s.evaluations] for s in studies] == [["base", "tuned"], ["other"]]
+    runs = load_runs([tmp_path / name for name in ("base", "tuned", "other")])
+    assert [run.names for run in runs] == [("base", "tuned"), ("other",)]
     path = write_report(tmp_path / "two.html", [tmp_path / name for name in ("base", "run", "tuned")])
     text = " ".join(page(path).text.split())
     assert "In the same 60 images, base named the circled letter in 0.0 %, tuned in 100.0 %" in text
@@ -370,14 +379,25 @@ def test_scoring_and_report_load_no_model():
     assert done.stdout.strip() == "set()"
 
 
-def test_word_answers_are_no_matter_of_this_report(tmp_path):
-    rows = [{**answered(s, s["word"]), "answer": s["word"], "restricted": None} for s in samples()]
+def test_words_are_counted_by_their_free_answers(tmp_path):
+    rows = [
+        {**answered(s, s["word"] if i % 4 else "z"), "answer": s["word"], "restricted": None}
+        for i, s in enumerate(samples())
+    ]
     write_evaluation(tmp_path / "words", rows)
+    text = " ".join(page(write_report(tmp_path / "r.html", [tmp_path / "words"])).text.split())
+    assert "words named the circled letter in 75.0 % of 60 images" in text
+    assert "Bars: free answers" in text and "answered 15 of 60 images wrong" in text
+    assert "Free accuracy with 95 % Wilson intervals" in text and "Expected calibration error" not in text
+
+
+def test_answers_that_were_not_asked_for_are_named(tmp_path):
+    rows = [{**answered(s, "z"), "answer": s["word"], "restricted": None, "free": None} for s in samples()]
+    write_evaluation(tmp_path / "mute", rows)
     with pytest.raises(
-        DatasetError, match=r"predictions\.parquet: its answers are longer than a letter.*metrics"
+        DatasetError, match=r"predictions\.parquet: circled-letter has neither restricted nor"
     ):
-        write_report(tmp_path / "r.html", [tmp_path / "words"])
-    assert not (tmp_path / "r.html").exists()
+        write_report(tmp_path / "r.html", [tmp_path / "mute"])
 
 
 def test_errors_are_explained(tmp_path):
@@ -408,7 +428,7 @@ def test_what_a_model_says_unseeing_is_listed_by_model(tmp_path):
 def test_published_results_stand_apart(tmp_path):
     parsed = page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")]))
     text = " ".join(parsed.text.split())
-    assert "As printed: circled letters, each number of its own images, prompts and rule" in text
+    assert "As printed, each number of its own images, prompts and rule" in text
     assert "All 1,248 images Prompts: both, averaged. Rule: paper." in text
     assert "GPT-4o 70.67" in text and "GPT-4o 74.23" in text and "Gemini 3 Pro" not in text
     assert "Newcombe" not in text  # nothing to pair with
@@ -425,3 +445,128 @@ def test_published_answers_to_the_same_images_are_paired(tmp_path):
     text = " ".join(parsed.text.split())
     assert f"{question} GPT-4o 30 66.7 % 48.8–80.8 100.0 % +33.3 +" in text
     assert "open" in parsed.all("details")[-1]  # the results as printed, as these are the benchmark's words
+
+
+@pytest.fixture
+def dots(monkeypatch):
+    """A second task, known by its name."""
+    monkeypatch.setitem(registry.TASKS, counting_task.NAME, "counting_task")
+    yield counting_task.TASK
+    registry.task_named.cache_clear()
+
+
+def dot_samples(n=40):
+    return [
+        {"id": f"dots-{i:03d}", "answer": str(1 + i % 4), "radius": 2 + i % 2, "task": "dots"}
+        for i in range(n)
+    ]
+
+
+def two_tasks():
+    return [{**s, "task": "circled-letter"} for s in samples()] + dot_samples()
+
+
+def make_quickstart_of_two_tasks(folder):
+    """Blind says `h` and 1; after training, one answer in ten is wrong, of the dots one in four."""
+    rows = two_tasks()
+    blind = [answered(s, "1" if s["task"] == "dots" else "h") for s in rows]
+    after = [answered(s, s["answer"]) for s in rows]
+    for i, s in enumerate(after):
+        if s["task"] == "dots" and s["answer"] == "4":
+            after[i] = answered(s, "3")
+    for name, answers in (("blind", blind), ("after", after)):
+        write_evaluation(folder / name, answers, data=str(folder / "data"))
+    write_images(folder / "data" / "data" / "test-00000-of-00001.parquet", rows)
+    (folder / "metrics.json").write_text(json.dumps({"blind": {}, "after": {}, "train": {"samples": 100}}))
+    write_log(folder / "train" / "log.jsonl")
+    return folder
+
+
+def test_several_tasks_open_with_one_sentence_and_one_picture(tmp_path, dots):
+    parsed = page(write_report(tmp_path, [make_quickstart_of_two_tasks(tmp_path / "demo")]))
+    text = " ".join(parsed.text.split())
+    first = ([s["answer"] for s in samples()].count("h") / 60 + 10 / 40) / 2
+    assert f"On 2 tasks, the model was right in {100 * first:.1f} % of the images before" in text
+    assert "and in 87.5 % after" in text
+    assert [tag for tag, _ in parsed.elements if tag in ("h1", "svg")][:2] == ["h1", "svg"]
+    assert len(parsed.all("h1")) == len(parsed.all("main")) == 1
+    links = {a.get("href") for a in parsed.all("a")}
+    ids = {attributes["id"] for _, attributes in parsed.elements if "id" in attributes}
+    assert {"#circled-letter", "#dots"} <= links
+    assert {link[1:] for link in links} <= ids
+    for expected in (
+        "How many dots are there? 40 25.0 %",
+        "92.8 % Qwen3-VL-4B",  # the best published figure of letters; of dots there is none
+        "100 training samples",
+    ):
+        assert expected in text
+    assert text.index("How it learned") > text.index("The model counted the dots")
+
+
+def test_each_task_has_its_own_part(tmp_path, dots):
+    parsed = page(write_report(tmp_path, [make_quickstart_of_two_tasks(tmp_path / "demo")]))
+    text = " ".join(parsed.text.split())
+    letters, of_dots = text.split("The model counted the dots in", 1)
+    assert "By length and position" in letters and "circled" not in of_dots
+    for expected in (
+        "25.0 % of 40 images before it was trained on the question, and in 75.0 % after",
+        "In 100.0 % of 10 errors (72.2–100.0) it named one dot too many or too few: it nearly counted.",
+        "Another number at random would be one off in 33.3 %",
+        "By count",
+        "Radius, px: 2",
+        "drawn answered times 4 3 10 of 10",
+        "The most probable of 1, 2, 3 and 4 as what",
+        "One of the 4 possible answers at random.",
+        "the same, by radius",
+    ):
+        assert expected in of_dots
+    assert len(parsed.all("img")) == 6 + 10 + 6  # right letters; wrong and right dots
+
+
+def test_evaluations_of_several_tasks_are_compared(tmp_path, dots):
+    rows = two_tasks()
+    write_evaluation(tmp_path / "base", [answered(s, "1") for s in rows])
+    write_evaluation(tmp_path / "tuned", [answered(s, s["answer"]) for s in reversed(rows)])
+    text = " ".join(
+        page(write_report(tmp_path / "r.html", [tmp_path / "base", tmp_path / "tuned"])).text.split()
+    )
+    assert "On the same 2 tasks, base was right in 12.5 % of the images, tuned in 100.0 %" in text
+    assert "In the same 40 images, base counted the dots in 25.0 %, tuned in 100.0 %" in text
+    only = " ".join(page(write_report(tmp_path / "o.html", [tmp_path / "base"])).text.split())
+    assert "On 2 tasks, base was right in 12.5 % of the images." in only
+
+
+def test_covering_is_told_by_task(tmp_path, dots):
+    folder = make_quickstart_of_two_tasks(tmp_path / "demo")
+    views = {"n": 8, **dict.fromkeys(("whole", "dots"), OCCLUSION["ellipse"])}
+    (folder / "after" / "occlusion.json").write_text(json.dumps({"tasks": {"dots": views}}))
+    text = " ".join(page(write_report(tmp_path, [folder])).text.split())
+    assert text.count("Where it looks") == 1 and "Without dots there is nothing to count." in text
+    assert "all dots not asked 10.0 %" in text
+
+
+def test_a_picture_that_is_asked_about_otherwise_is_the_same_sample(tmp_path):
+    rows = [{**s, "scene": f"scene {i}"} for i, s in enumerate(samples(8))]
+    write_images(tmp_path / "data" / "data" / "test.parquet", rows)
+    other = [answered({**s, "answer": "Q"}, "Q") for s in rows]
+    write_evaluation(tmp_path / "e", other, data=str(tmp_path / "data"))
+    assert len(page(write_report(tmp_path / "r.html", [tmp_path / "e"])).all("img")) == 8
+    changed = [{**s, "scene": "another"} for s in rows]
+    write_images(tmp_path / "data" / "data" / "test.parquet", changed)
+    with pytest.raises(DatasetError, match="holds other samples"):
+        write_report(tmp_path / "r.html", [tmp_path / "e"])
+
+
+def test_accuracy_by_font_knows_its_clusters(tmp_path):
+    rows = [{**s, "font": ("Lato", "Roboto", "Manrope")[i % 3]} for i, s in enumerate(samples())]
+    write_evaluation(tmp_path / "e", [answered(s, s["answer"] if i % 3 else "z") for i, s in enumerate(rows)])
+    text = " ".join(page(write_report(tmp_path / "r.html", [tmp_path / "e"])).text.split())
+    assert "the same, by font" in text and "there are groups (3)" in text
+
+
+def test_nothing_in_the_report_knows_a_task():
+    words = re.compile(r"\b(letters?(?!-spacing)|words?|circled|circles?|ellipses?|52)\b", re.IGNORECASE)
+    files = [path for path in Path(load_runs.__code__.co_filename).parent.iterdir() if path.is_file()]
+    known = {path.name: found for path in files if (found := set(words.findall(path.read_text("utf-8"))))}
+    assert known == {"report.css": {"circle"}}  # the colour of the logo's ring
+    assert len(files) > 8

@@ -23,7 +23,7 @@ import re, sys, torch
 from PIL import Image
 from transformers import PaliGemmaForConditionalGeneration
 import small_model
-from unblind.models.adapters import adapt
+from unblind.models.adapters import add_adapter
 from unblind.models.paligemma_shapes import make_config
 from unblind.models.collate import Collator
 from unblind.models.loading import load
@@ -37,16 +37,17 @@ row = {"image": Image.new("RGB", (224, 224)), "prompt": "Which letter is being c
 model = loaded.model
 if what == "train":
     vision = "frozen" if mode == "checkpointing" else "lora"
-    model = adapt(model, {"language": "lora", "projector": "lora", "vision": vision}).train()
+    model = add_adapter(model, {"language": "lora", "projector": "lora", "vision": vision}).train()
     if mode == "checkpointing":
         model.get_base_model().activation_checkpointing_enable({"use_reentrant": False})
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad])
     for _ in range(2):
-        model(**Collator(loaded.processor)([row] * batch)).loss.backward()
+        model(**Collator(loaded.family, loaded.processor)([row] * batch), use_cache=False).loss.backward()
         optimizer.step()
 else:
     with torch.inference_mode():
-        model(**Collator(loaded.processor, answers=False)([row] * batch), use_cache=True, logits_to_keep=1)
+        batch = Collator(loaded.family, loaded.processor, answers=False)([row] * batch)
+        model(**batch, use_cache=True, logits_to_keep=1)
 # not getrusage's, which a process inherits from the one that started it
 highest = int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 print(highest * 1024 - before)

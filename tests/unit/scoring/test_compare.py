@@ -14,6 +14,7 @@ import pytest
 from unblind.errors import DatasetError, RecipeError
 from unblind.scoring.compare import compare_sources, paired, published_models
 from unblind.scoring.intervals import mcnemar, paired_difference
+from unblind.scoring.predictions import by_task
 
 CIRCLED, HIGHLIGHTED = (
     "Which letter is being circled?",
@@ -148,9 +149,8 @@ def test_the_request_for_brackets_does_not_hide_the_question(tmp_path: Path) -> 
 
 def test_what_was_not_published_is_refused(tmp_path: Path) -> None:
     a = write(tmp_path / "a", "aaab", published=records(*[True] * 4))
-    assert published_models(pq.read_table(Path(a) / "predictions.parquet")) == {
-        "GPT-4o": [HIGHLIGHTED, CIRCLED]
-    }
+    answered = by_task(pq.read_table(Path(a) / "predictions.parquet")).values()
+    assert published_models(answered) == {"GPT-4o": [HIGHLIGHTED, CIRCLED]}
     with pytest.raises(DatasetError, match=r"not among the published models GPT-4o"):
         compare_sources(a, "published:GPT-5")
     with pytest.raises(DatasetError, match=r"no answer to the question .*--prompt 'Which"):
@@ -163,3 +163,25 @@ def test_what_was_not_published_is_refused(tmp_path: Path) -> None:
         )
         with pytest.raises(DatasetError, match="holds no published answers"):
             compare_sources(b, "published:GPT-4o")
+
+
+def test_several_tasks_are_compared_together_and_each(tmp_path: Path) -> None:
+    tasks = ["circled-letter", "circled-letter", "other", "other"]
+    a = write(tmp_path / "a", "aabb", task=tasks)
+    b = write(tmp_path / "b", "abab", task=tasks)
+    found = compare_sources(a, b)
+    assert (found["n"], found["only_a"], found["only_b"]) == (4, 1, 1)
+    assert list(found["tasks"]) == ["circled-letter", "generic"]
+    letters, other = found["tasks"].values()
+    assert (letters["n"], letters["only_a"], other["only_b"]) == (2, 1, 1)
+    alone = compare_sources(write(tmp_path / "c", "aaaa"), write(tmp_path / "d", "aaab"))
+    assert "tasks" not in alone
+
+
+def test_published_models_go_by_one_name_in_every_task(tmp_path: Path) -> None:
+    names = ["GPT-4o", "gpt-4o", "GPT-4o", "gpt-4o"]
+    record = [json.dumps({name: {CIRCLED: i != 1}}) for i, name in enumerate(names)]
+    a = write(tmp_path / "a", "aaaa", published=record, task=["circled-letter"] * 3 + ["other"])
+    found = compare_sources(a, "published:GPT-4o")
+    assert (found["n"], found["only_a"]) == (4, 1)
+    assert found["tasks"]["circled-letter"]["n"] == 3 and found["tasks"]["generic"]["both"] == 1

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 
 from unblind.errors import DatasetError
-from unblind.scoring.intervals import wilson
+from unblind.scoring.intervals import clustered, mean_share, proportion, student_t, wilson
 from unblind.scoring.metrics import by_rules, score
+from unblind.scoring.predictions import by_task, with_own_columns
 
 
 def rows(*triples, **columns):
@@ -20,6 +21,11 @@ def rows(*triples, **columns):
         "font": ["Lato"] * len(triples),
     }
     return pa.table({**table, **columns})
+
+
+def of_one_task(table):
+    (answered,) = by_task(table).values()
+    return answered
 
 
 @pytest.mark.parametrize(
@@ -83,7 +89,9 @@ def test_a_generic_dataset_loses_only_what_it_does_not_tell():
         pa.table({"id": [1, 2], "answer": ["a", "b"], "free": ["a", "a"], "restricted": ["a", "a"]})
     )
     assert set(result["by"]) == {"letter", "case"}
-    assert result["base_rates"] == {"chance": 1 / 52, "most_frequent_letter": 0.5}
+    assert result["base_rates"] == {
+        "chance": 1 / 52, "most_frequent_letter": 0.5, "most_frequent": 0.5,
+    }  # fmt: skip
     assert result["calibration"] is None
 
 
@@ -121,14 +129,15 @@ def test_a_missing_answer_is_named():
 
 def test_free_answers_by_every_rule():
     table = rows(("hello", 0, "h"), ("hello", 1, "e"), free=["{H}", "The letter is {e}."])
-    found = {name: value["value"] for name, value in by_rules(table).items()}
+    shares = by_rules(of_one_task(table))
+    found = {name: value["value"] for name, value in shares.items()}
     assert found == {"exact": 0, "any-case": 0.5, "paper": 1, "vlmevalkit": 0.5, "lmms-eval": 0.5}
-    assert score(table)["rules"] == by_rules(table)
-    assert score(table)["accuracy"]["free"] == by_rules(table)["exact"]
+    assert score(table)["rules"] == shares
+    assert score(table)["accuracy"]["free"] == shares["exact"]
 
 
 def test_without_free_answers_there_is_nothing_for_the_rules():
-    assert by_rules(rows(("hello", 0, "h"), free=pa.array([None], pa.string()))) is None
+    assert by_rules(of_one_task(rows(("hello", 0, "h"), free=pa.array([None], pa.string())))) is None
 
 
 def test_what_the_model_says_without_seeing_the_circle_is_a_base_rate():
@@ -155,7 +164,8 @@ def test_answers_of_several_letters_have_tokens_and_no_restricted_accuracy():
     assert result["accuracy"]["free"]["value"] == 0.5
     assert result["accuracy"]["tokens"]["value"] == pytest.approx(0.9)
     assert result["by"]["position"]["0"]["value"] == 1
-    assert result["base_rates"] == {}
+    assert result["base_rates"] == {"most_frequent": 0.5}
+    assert result["errors"] is result["calibration"] is None
 
 
 def test_words_without_free_answers_are_counted_by_token_alone():
@@ -169,3 +179,98 @@ def test_words_without_free_answers_are_counted_by_token_alone():
 def test_restricted_answers_here_and_there_are_refused():
     with pytest.raises(DatasetError, match="'restricted' at id 's1'"):
         score(rows(("ab", 0, "a"), ("ab", 1, "b"), restricted=["a", None]))
+
+
+def test_the_task_is_recorded_and_otherwise_told_by_the_answers():
+    table = rows(("hello", 0, "h"))
+    assert score(table)["task"] == "circled-letter"
+    for name, task in (("circled-letter", "circled-letter"), ("Circled Letter", "circled-letter")):
+        assert score(table.append_column("task", pa.array([name])))["task"] == task
+    words = pa.table({"id": [1], "answer": ["yes"], "free": ["yes"], "restricted": ["n"]})
+    assert score(words)["task"] == score(table.append_column("task", pa.array(["mine"])))["task"] == "generic"
+
+
+def test_the_hash_is_of_what_was_asked_and_not_of_what_was_said():
+    asked = rows(("hello", 0, "h"), ("world", 1, "o"), prompt=["Which?", "Which?"])
+    known = score(asked)["samples_sha256"]
+    # by sha256sum, of [["s0","h","Which?"],["s1","o","Which?"]]
+    assert known == "056b8f63cf5c1a34d81d6f844063824ce629adbd606d82d89e851b9651a7f8b7"
+    said = asked.set_column(3, "restricted", pa.array(["x", "y"]))
+    assert score(said)["samples_sha256"] == score(said.take([1, 0]))["samples_sha256"] == known
+    for changed in ({"prompt": ["Who?", "Which?"]}, {"id": ["a", "b"]}, {"answer": ["h", "r"]}):
+        other = rows(("hello", 0, "h"), ("world", 1, "o"), **{"prompt": ["Which?", "Which?"], **changed})
+        assert score(other)["samples_sha256"] != known
+
+
+def two_tasks(**columns):
+    """Three circled letters, two right, and one other question, right."""
+    letters = rows(("hello", 0, "h"), ("hello", 1, "l"), ("world", 2, "r")).drop_columns(["font"])
+    other = {"id": ["q"], "answer": ["yes"], "free": ["yes"], "restricted": ["yes"], "word": [None]}
+    other = pa.table({**other, "index": [None], "task": ["other"]} | columns)
+    letters = letters.append_column("task", pa.array(["circled-letter"] * 3))
+    return pa.concat_tables([letters, other], promote_options="permissive")
+
+
+def test_several_tasks_have_their_own_metrics_their_mean_and_their_share():
+    result = score(two_tasks())
+    assert set(result) == {"n", "tasks", "mean", "share", "samples_sha256"}
+    assert list(result["tasks"]) == ["circled-letter", "generic"] and result["n"] == 4
+    letters, other = result["tasks"].values()
+    assert letters["n"] == 3 and "length" in letters["by"] and "length" not in other["by"]
+    assert result["share"]["restricted"] == proportion(3, 4)
+    accuracies = [part["accuracy"]["restricted"] for part in (letters, other)]
+    assert result["mean"]["restricted"] == mean_share(accuracies)
+    assert result["mean"]["restricted"]["value"] == pytest.approx((2 / 3 + 1) / 2)
+
+
+def test_of_several_tasks_one_may_have_free_answers_alone():
+    result = score(two_tasks(restricted=pa.array([None], pa.string())))
+    assert result["mean"]["restricted"] is result["share"]["restricted"] is None
+    assert result["share"]["free"] == proportion(3, 4)
+    assert result["tasks"]["generic"]["accuracy"]["restricted"] is None
+    with pytest.raises(DatasetError, match="'restricted' at id 's1'"):
+        score(two_tasks().set_column(3, "restricted", pa.array(["h", None, "r", "yes"])))
+
+
+def test_the_mean_of_two_shares_adds_their_intervals_in_squares():
+    # below and above by the Pythagorean 6, 8, 10, halved
+    found = mean_share([{"value": 0.2, "low": 0.14, "high": 0.28}, {"value": 0.6, "low": 0.52, "high": 0.66}])
+    assert found == pytest.approx({"value": 0.4, "low": 0.35, "high": 0.45})
+
+
+@pytest.mark.parametrize(
+    ("degrees", "quantile"),
+    [(1, 12.7062), (2, 4.3027), (3, 3.1824), (4, 2.7764), (10, 2.2281), (120, 1.9799)],
+)
+def test_students_quantiles_are_those_of_the_tables(degrees, quantile):
+    assert student_t(degrees) == pytest.approx(quantile, abs=5e-5)
+
+
+def test_clusters_that_differ_widen_the_interval():
+    apart = clustered([True] * 50 + [False] * 50, ["a"] * 50 + ["b"] * 50)
+    assert apart["design_effect"] == pytest.approx(2 * (25**2 * 2) / 25)  # c/(c-1) * sum of squares / npq
+    assert apart["low"] < 0.01 and apart["high"] > 0.99
+    alike = clustered([True, False] * 50, ["a"] * 50 + ["b"] * 50)
+    assert alike["design_effect"] == 1 and (alike["low"], alike["high"]) == wilson(50, 100, student_t(1))
+    assert clustered([True, False], ["a", "a"]) is None
+
+
+def test_fonts_are_the_clusters_of_letters():
+    words = [("hello", i % 5, "hello"[i % 5] if i % 3 else "x") for i in range(30)]
+    fonts = ["Lato", "Roboto", "Manrope"] * 10
+    found = score(rows(*words, font=fonts))
+    assert found["clusters"]["by"] == "font"
+    hits = [i % 3 > 0 for i in range(30)]
+    assert found["clusters"]["restricted"] == clustered(hits, fonts)
+    assert found["clusters"]["restricted"]["high"] > found["accuracy"]["restricted"]["high"]
+    assert score(rows(*words))["clusters"] is None  # one font
+    assert score(rows(*words, font=[None, *fonts[1:]]))["clusters"] is None
+
+
+def test_columns_of_the_dataset_are_not_taken_for_ours():
+    table = rows(("hello", 0, "h"), blank=["h"], probability=[0.9])
+    assert score(table)["base_rates"]["blank_image"] == 1  # as in predictions that don't say which are ours
+    noted = score(with_own_columns(table, ["id", "answer", "free", "restricted", "probability"]))
+    assert "blank_image" not in noted["base_rates"] and noted["calibration"]["n"] == 1
+    none = score(with_own_columns(table, ["id", "answer", "free", "restricted"]))
+    assert none["calibration"] is None

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
 from unblind.errors import RecipeError
-from unblind.scoring.rules import RULES, rule_named
+from unblind.scoring.rules import RULES, rule_named, rules_of
+from unblind.tasks import replies
+from unblind.tasks.base import AnswerSpace, Rule
+from unblind.tasks.circled_letter.task import TASK
+from unblind.tasks.generic import GENERIC, Generic
 
 # reply, answer, and which rules count it as right
 DISAGREEMENTS = [
@@ -33,7 +38,7 @@ DISAGREEMENTS = [
 
 @pytest.mark.parametrize(("reply", "answer", "right"), DISAGREEMENTS)
 def test_which_rules_count_a_reply_as_right(reply: str, answer: str, right: set[str]) -> None:
-    assert {name for name, rule in RULES.items() if rule(reply, answer)} == right
+    assert {name for name, rule in rules_of(TASK).items() if rule.right(reply, answer)} == right
 
 
 def test_the_documented_table_is_the_tested_one() -> None:
@@ -46,15 +51,55 @@ def test_the_documented_table_is_the_tested_one() -> None:
 
 
 def test_our_rules_take_words_too() -> None:
-    assert RULES["exact"](" hello\n", "hello") and not RULES["exact"]("Hello", "hello")
-    assert RULES["any-case"]("Hello", "hello")
+    for task in (TASK, GENERIC):
+        exact, any_case = rule_named("exact", task), rule_named("any-case", task)
+        assert exact(" hello\n", "hello") and not exact("Hello", "hello")
+        assert any_case("Hello", "hello")
 
 
-@pytest.mark.parametrize("name", RULES)
-def test_every_rule_names_itself_and_says_what_it_does(name: str) -> None:
-    assert rule_named(name).__doc__
+# The replies are of the kinds that BlindTest's prompts ask for.
+OTHERS = [
+    (replies.YES_NO_RULES, "Yes", "Yes", {"paper", "vlmevalkit", "lmms-eval"}),
+    (replies.YES_NO_RULES, "yes.", "Yes", {"paper", "vlmevalkit"}),
+    (replies.YES_NO_RULES, "Yes, they touch.", "Yes", {"vlmevalkit"}),
+    (replies.YES_NO_RULES, "I do not know", "No", {"vlmevalkit"}),
+    (replies.YES_NO_RULES, "No", "Yes", set()),
+    (replies.COUNT_RULES, "{3}", "3", {"paper", "vlmevalkit", "lmms-eval"}),
+    (replies.COUNT_RULES, "3", "3", {"paper", "lmms-eval"}),
+    (replies.COUNT_RULES, "The 2 lines meet {3} times", "3", {"paper", "vlmevalkit"}),
+    (replies.COUNT_RULES, "The 2 lines meet {3} times", "2", {"lmms-eval"}),
+    (replies.COUNT_RULES, "{13}", "3", set()),
+    (replies.LOOSE_COUNT_RULES, "15", "5", {"vlmevalkit"}),
+    (replies.LOOSE_COUNT_RULES, "There are 5 circles", "5", {"vlmevalkit", "lmms-eval"}),
+    (replies.PAIR_RULES, "rows={5} columns={6}", "5,6", {"paper", "vlmevalkit", "lmms-eval"}),
+    (replies.PAIR_RULES, "(5, 6)", "5,6", {"paper", "vlmevalkit", "lmms-eval"}),
+    (replies.PAIR_RULES, "Rows: {5}, columns: {6}", "5,6", {"paper", "vlmevalkit"}),
+    (replies.PAIR_RULES, "{5} {6}", "5,6", {"paper", "lmms-eval"}),
+    (replies.PAIR_RULES, "(6, 5)", "5,6", set()),
+    (replies.PAIR_RULES, "5,6", "5,6", set()),
+]
 
 
-def test_an_unknown_rule_is_met_with_those_there_are() -> None:
+@pytest.mark.parametrize(("rules", "reply", "answer", "right"), OTHERS)
+def test_how_others_read_other_kinds_of_answers(
+    rules: dict[str, Rule], reply: str, answer: str, right: set[str]
+) -> None:
+    assert {name for name, rule in rules.items() if rule.right(reply, answer)} == right
+
+
+def test_a_choice_is_read_in_any_case() -> None:
+    class YesNo(Generic):
+        answers = AnswerSpace(("Yes", "No"), lambda reply: {"yes": "Yes", "no": "No"}.get(reply.strip(" .")))
+
+    any_case = rule_named("any-case", YesNo())
+    assert any_case("YES.", "Yes") and any_case("no", "No") and not any_case("no", "Yes")
+
+
+def test_a_rule_that_is_not_there_is_met_with_those_that_are() -> None:
+    class Plain(Generic):
+        rules: ClassVar[Any] = {}
+
     with pytest.raises(RecipeError, match=r"unknown rule loose; choose exact, .*lmms-eval \(--rule\)"):
-        rule_named("loose")
+        rule_named("loose", TASK)
+    with pytest.raises(RecipeError, match=r"no rule paper for the task generic; choose exact, any-case \("):
+        rule_named("paper", Plain())

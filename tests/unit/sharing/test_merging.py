@@ -9,7 +9,6 @@ from peft import PeftModel
 
 import small_model
 from unblind.errors import ModelError
-from unblind.models.collate import Collator
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions
 from unblind.sharing.merging import merge_adapter
@@ -36,7 +35,7 @@ def run(base: Path, out: Path, **changes: object) -> Path:
 
 
 def shares(model: torch.nn.Module) -> torch.Tensor:
-    batch = Collator(small_model.processor(), answers=False)(ROWS)
+    batch = small_model.collator(answers=False)(ROWS)
     with torch.no_grad():
         return model(**batch, logits_to_keep=1).logits[:, -1].float().softmax(-1)
 
@@ -74,9 +73,9 @@ def test_an_adapter_of_4_bit_weights_moves_by_their_rounding(base: Path, tmp_pat
 
 
 def test_the_dtype_is_that_of_the_checkpoint_and_the_samples_are_drawn(tmp_path: Path) -> None:
-    from unblind.models.adapters import adapt
+    from unblind.models.adapters import add_adapter
 
-    adapt(load("tiny", device="cpu").model, {"language": "lora"}, rank=1).save_pretrained(tmp_path)
+    add_adapter(load("tiny", device="cpu").model, {"language": "lora"}, rank=1).save_pretrained(tmp_path)
     merged, difference = merge_adapter("tiny", tmp_path, device="cpu")
     assert merged.model.dtype == torch.bfloat16
     assert difference.samples == 32 and difference.largest < 0.2  # a new adapter changes nothing

@@ -108,7 +108,8 @@ def test_preset_fills_the_test_split_alone(
     """All rows are held out, in a folder that reads as complete; the command says which fonts it used."""
     from unblind import read
     from unblind.commands import generate as command
-    from unblind.data.reading import redraw, splits
+    from unblind.data.reading import splits
+    from unblind.tasks.redraw import redraw
 
     command.generate(out=tmp_path / "out", options=GenerateOptions(preset="blindtest"), workers=1)
     said = capsys.readouterr().out

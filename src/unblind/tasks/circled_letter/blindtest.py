@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unblind.errors import FontsError, SceneError
-from unblind.tasks.circled_letter.scene import Ellipse, Scene, lay_out
+from unblind.tasks.circled_letter.scene import EM, Ellipse, Scene, lay_out
 from unblind.tasks.fonts import Font, FontLibrary, find_fonts
 from unblind.tasks.words import BENCHMARK_WORDS
 
@@ -30,7 +30,6 @@ COUNT = 2 * len(PADDINGS) * len(LINE_WIDTHS) * sum(map(len, BENCHMARK_WORDS))
 # The generator sets glyphs of 96 px, hinted, on an axis 200 units high, a unit being one of their pixels.
 # The axis fills Matplotlib's default subplot of a 10 x 2 inch figure as far as an equal aspect lets it, and
 # is trimmed and scaled to the image's width; that is how a line's points become pixels.
-_EM = 96
 _AXIS_HEIGHT = 200
 _SUBPLOT = (7.75, 1.54)  # inches
 _HELVETICA = ("Helvetica", "Liberation Sans")  # the second has the first's advances
@@ -146,7 +145,7 @@ def benchmark_scene(word: str, index: int, font: Font, padding: int, line_width:
 def measure_bitmaps(path: Path, word: str) -> Bitmaps:
     """Measure the bitmaps as FreeType renders them by default."""
     face = freetype.Face(str(path))  # a face of its own: `glyphs.draw_letters` leaves its transform behind
-    face.set_pixel_sizes(0, _EM)
+    face.set_pixel_sizes(0, round(EM))
     rows = []
     for letter in word:
         face.load_char(letter, freetype.FT_LOAD_RENDER)

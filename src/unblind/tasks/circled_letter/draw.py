@@ -7,7 +7,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from unblind.tasks.circled_letter.scene import Color, Ellipse, Scene
+from unblind.tasks.canvas import Canvas, Color
+from unblind.tasks.circled_letter.scene import Scene
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import draw_letters, measure_word
 
@@ -23,18 +24,30 @@ def draw(scene: Scene, font: Font, *, circled: bool = True) -> NDArray[np.uint8]
     Returns:
         (height, width, 3) uint8 RGB; the same bytes for the same scene and font file.
     """
-    size = scene.image_size
+    canvas = draw_word(scene, font)
+    if circled:
+        draw_ellipse(canvas, scene)
+    return canvas.pixels
+
+
+def draw_word(scene: Scene, font: Font) -> Canvas:
+    """The word alone."""
+    canvas = Canvas(scene.image_size, scene.image_size, scene.background)
     word = measure_word(font.path, scene.word)
     top, bottom = _text_rows(scene, word.ink)
-    mask = np.zeros((bottom - top, size), np.uint8)
+    mask = np.zeros((bottom - top, scene.image_size), np.uint8)
     pens = word.pens * scene.font_size + scene.x
     draw_letters(mask, font.path, scene.font_size, scene.word, pens, scene.baseline - top)
-    image: NDArray[np.uint8] = _canvas(size, scene.background).copy()
     palette = _palette(scene.text_color, scene.background)
-    np.take(palette, mask, axis=0, out=image[top:bottom], mode="clip")  # three times as fast as palette[mask]
-    if circled:
-        draw_ellipse(image, scene.ellipse, scene.ellipse_color)
-    return image
+    # three times as fast as palette[mask]
+    np.take(palette, mask, axis=0, out=canvas.pixels[top:bottom], mode="clip")
+    return canvas
+
+
+def draw_ellipse(canvas: Canvas, scene: Scene) -> None:
+    """Stroke a scene's ellipse."""
+    at = scene.ellipse
+    canvas.ellipse(at.x, at.y, at.width, at.height, scene.ellipse_color, at.line_width)
 
 
 def letter_boxes(scene: Scene, font: Font) -> NDArray[np.float32]:
@@ -56,38 +69,8 @@ def _text_rows(scene: Scene, ink: NDArray[np.float64]) -> tuple[int, int]:
     return max(0, int(top) - 1), min(scene.image_size, int(bottom) + 2)
 
 
-@lru_cache(maxsize=4)
-def _canvas(size: int, color: Color) -> NDArray[np.uint8]:
-    return np.full((size, size, 3), color, np.uint8)
-
-
 @lru_cache(maxsize=64)
 def _palette(text: Color, background: Color) -> NDArray[np.uint8]:
     """The colour of each coverage, (256, 3)."""
     share = np.arange(256)[:, None] / 255
     return np.round(np.array(background) * (1 - share) + np.array(text) * share).astype(np.uint8)
-
-
-def draw_ellipse(image: NDArray[np.uint8], ellipse: Ellipse, color: Color) -> None:
-    """Stroke an ellipse on (H, W, 3) uint8 pixels, in place.
-
-    A pixel's coverage comes from its centre's distance to the curve.
-
-    The distance is f / |grad f| with f = |(x/a, y/b)| - 1, exact to first order near the curve
-    (Taubin, "Estimation of planar curves", 1991).
-    """
-    reach_x = (ellipse.width + ellipse.line_width) / 2 + 1
-    reach_y = (ellipse.height + ellipse.line_width) / 2 + 1
-    size = image.shape[0]
-    x0, x1 = max(0, int(ellipse.x - reach_x)), min(size, int(ellipse.x + reach_x) + 1)
-    y0, y1 = max(0, int(ellipse.y - reach_y)), min(size, int(ellipse.y + reach_y) + 1)
-    a, b = np.float32(ellipse.width / 2), np.float32(ellipse.height / 2)
-    u = (np.arange(x0, x1, dtype=np.float32) + np.float32(0.5 - ellipse.x)) / a
-    v = ((np.arange(y0, y1, dtype=np.float32) + np.float32(0.5 - ellipse.y)) / b)[:, None]
-    squared = u * u + v * v
-    slope = np.sqrt(np.maximum((u / a) ** 2 + (v / b) ** 2, np.float32(1e-12)))
-    distance = np.abs(squared - np.sqrt(squared)) / slope
-    most = np.float32(min(1.0, ellipse.line_width))  # a line thinner than a pixel never covers one
-    coverage = np.minimum(np.maximum(np.float32((ellipse.line_width + 1) / 2) - distance, 0), most)[..., None]
-    part = image[y0:y1, x0:x1]
-    part[...] = part + coverage * (np.array(color, np.float32) - part) + np.float32(0.5)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,21 +11,21 @@ from PIL import ImageColor
 
 from unblind.errors import SceneError
 from unblind.flags import Drawing
-from unblind.tasks.fonts import Font, FontLibrary
+from unblind.options import flag, refuse_unknown
+from unblind.tasks.canvas import Color
+from unblind.tasks.colors import contrast, random_color
+from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import Word, measure_word
-from unblind.tasks.splits import SPLITS, Split
-from unblind.tasks.words import WordSource
+from unblind.tasks.knobs import check_image_size, check_range
 
-Color = tuple[int, int, int]
 Case = Literal["as-is", "lower", "upper", "title", "random", "mixed"]
 
 # The generator of BlindTest sets glyphs of 96 px on an axis of (advances + 2 x padding) px, which it scales
 # to the image's width, in a figure 10 inches wide; the baseline lies 0.35 em below the middle.
-_EM = 96.0
+EM = 96.0
 _POINTS_WIDE = 720.0
 _BASELINE = 0.35
 _MARGIN = 1.0  # px kept free at the border
-_TRIES = 64
 # What `mixed` is made of: the shares of the words that are drawn in each case.
 _MIXED: dict[Case, float] = {"as-is": 0.5, "title": 0.2, "upper": 0.15, "random": 0.15}
 
@@ -83,28 +81,6 @@ class Scene:
         """The circled letter."""
         return self.word[self.index]
 
-    def to_json(self) -> str:
-        """The scene as one line of JSON; floats are exact."""
-        return json.dumps(asdict(self), separators=(",", ":"))
-
-    @classmethod
-    def from_json(cls, text: str) -> Scene:
-        """The inverse of `to_json`.
-
-        Raises:
-            SceneError: the text is no scene.
-        """
-        try:
-            fields: dict[str, Any] = json.loads(text)
-            for name in ("text_color", "background", "ellipse_color"):
-                red, green, blue = fields[name]
-                fields[name] = (int(red), int(green), int(blue))
-            return cls(
-                **fields | {"font": FontRef(**fields["font"]), "ellipse": Ellipse(**fields["ellipse"])}
-            )
-        except (ValueError, TypeError, KeyError) as error:
-            raise SceneError(f"not a scene: {text[:60]!r} ({error})") from None
-
 
 def _parse_color(name: str, value: str) -> Color | None:
     if value == "random":
@@ -113,7 +89,7 @@ def _parse_color(name: str, value: str) -> Color | None:
         red, green, blue = ImageColor.getrgb(value)[:3]
     except ValueError:
         raise SceneError(
-            f"--{name.replace('_', '-')} {value}: not a colour; write a name (red), #rrggbb, or random"
+            f"{flag(name)} {value}: not a colour; write a name (red), #rrggbb, or random"
         ) from None
     return red, green, blue
 
@@ -151,51 +127,15 @@ class SceneOptions:
         Raises:
             SceneError: a value out of range, naming its flag.
         """
-        if not 28 <= self.image_size <= 4096:
-            raise SceneError(f"--image-size {self.image_size}: need 28 to 4096 px")
-        limits = {"padding": (0.0, 2000.0), "ellipse_scale": (1.0, 4.0), "line_width": (0.5, 40.0)}
-        for name, (least, most) in limits.items():
-            low, high = getattr(self, name)
-            if not least <= low <= high <= most:
-                raise SceneError(
-                    f"--{name.replace('_', '-')} {low} {high}: need two numbers from {least:g} to {most:g},"
-                    " the smaller first"
-                )
+        check_image_size(self.image_size)
+        check_range("padding", self.padding, 0, 2000)
+        check_range("ellipse_scale", self.ellipse_scale, 1, 4)
+        check_range("line_width", self.line_width, 0.5, 40)
         if not 0 <= self.jitter <= 0.4:
             raise SceneError(f"--jitter {self.jitter}: need a share of the image size from 0 to 0.4")
-        if self.case not in get_args(Case):
-            raise SceneError(f"--case {self.case}: need one of {', '.join(get_args(Case))}")
+        refuse_unknown(self, SceneError)
         for name in ("text_color", "background", "ellipse_color"):
             _parse_color(name, getattr(self, name))
-
-
-def sample_scene(
-    seed: int,
-    split: Split,
-    index: int,
-    words: WordSource,
-    fonts: FontLibrary,
-    options: SceneOptions = SceneOptions(),
-) -> Scene:
-    """Sample number `index` of a split; it depends on the arguments only, never on other samples.
-
-    Choices that would leave the image, or put another letter's centre inside the ellipse, are drawn again.
-
-    Raises:
-        SceneError: no choice fits after many tries (say, too large a jitter).
-        WordsError, FontsError: the split has no word or no font.
-    """
-    rng = np.random.default_rng((seed, SPLITS.index(split), index))
-    choices = fonts.of_split(split)
-    for _ in range(_TRIES):
-        font = choices[int(rng.integers(len(choices)))]
-        scene = sample_with_font(rng, words.sample(rng, split), font, options)
-        if scene is not None:
-            return scene
-    raise SceneError(
-        f"no scene fits into {options.image_size} px after {_TRIES} tries;"
-        " use a larger --padding, a smaller --jitter or --ellipse-scale, or shorter words"
-    )
 
 
 def sample_with_font(rng: np.random.Generator, word: str, font: Font, options: SceneOptions) -> Scene | None:
@@ -216,44 +156,6 @@ def sample_with_font(rng: np.random.Generator, word: str, font: Font, options: S
     if scene is None or scene.ambiguous:
         return None
     return replace(scene, text_color=text_color, background=background, ellipse_color=ellipse_color)
-
-
-def grid_scenes(
-    words: Sequence[str],
-    fonts: Sequence[Font],
-    *,
-    image_size: int = 512,
-    paddings: Sequence[float] = (25, 50, 100, 200),
-    line_widths: Sequence[float] = (4, 5, 6),
-    ellipse_scale: float = 1.4,
-) -> Iterator[Scene]:
-    """The notebook's own grid: every letter of every word x font x padding x line width.
-
-    Scenes whose ellipse holds a second letter's centre are kept, and flagged `ambiguous`.
-
-    Raises:
-        SceneError: a word that does not fit into the image.
-    """
-    for word in words:
-        for font in fonts:
-            for padding in paddings:
-                for line_width in line_widths:
-                    for index in range(len(word)):
-                        scene = lay_out(
-                            word,
-                            index,
-                            font,
-                            image_size=image_size,
-                            padding=float(padding),
-                            ellipse_scale=ellipse_scale,
-                            line_width=float(line_width),
-                        )
-                        if scene is None:
-                            raise SceneError(
-                                f"'{word}' in {font.family} {font.style} with padding {padding} does not fit"
-                                f" into {image_size} px; use a larger padding"
-                            )
-                        yield scene
 
 
 def lay_out(
@@ -280,7 +182,7 @@ def lay_out(
         shift: px, right and down.
     """
     measures = measure_word(font.path, word)
-    size = image_size * _EM / (_EM * measures.width + 2 * padding)
+    size = image_size * EM / (EM * measures.width + 2 * padding)
     x = (image_size - size * measures.width) / 2 + shift[0]
     baseline = image_size / 2 + _BASELINE * size + shift[1]
     boxes = measures.ink * size + np.array([x, baseline, x, baseline])
@@ -340,22 +242,11 @@ def _change_case(rng: np.random.Generator, word: str, case: Case) -> str:
 
 def _choose_colors(rng: np.random.Generator, options: SceneOptions) -> tuple[Color, Color, Color]:
     """Text, background, ellipse; random ones differ from the background by at least 96 of 255 in luma."""
-    background = _parse_color("background", options.background) or _random_color(rng)
+    background = _parse_color("background", options.background) or random_color(rng)
     text = _parse_color("text_color", options.text_color)
     ellipse = _parse_color("ellipse_color", options.ellipse_color)
-    while text is None or (options.text_color == "random" and _contrast(text, background) < 96):
-        text = _random_color(rng)
-    while ellipse is None or (options.ellipse_color == "random" and _contrast(ellipse, background) < 96):
-        ellipse = _random_color(rng)
+    while text is None or (options.text_color == "random" and contrast(text, background) < 96):
+        text = random_color(rng)
+    while ellipse is None or (options.ellipse_color == "random" and contrast(ellipse, background) < 96):
+        ellipse = random_color(rng)
     return text, background, ellipse
-
-
-def _random_color(rng: np.random.Generator) -> Color:
-    red, green, blue = rng.integers(256, size=3).tolist()
-    return red, green, blue
-
-
-def _contrast(one: Color, other: Color) -> float:
-    """Difference of luma (ITU-R BT.601), 0-255."""
-    weights = (0.299, 0.587, 0.114)
-    return abs(sum(w * (a - b) for w, a, b in zip(weights, one, other, strict=True)))

@@ -1,0 +1,91 @@
+"""Families by the model type in a checkpoint's config.json: ours, and those that other packages register.
+
+Theirs are entry points of the group `unblind.families`, named by the model type. One is imported when a
+checkpoint names it, so that a broken one breaks nothing else. No torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from unblind.errors import ModelError
+from unblind.models.family import Family
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+GROUP = "unblind.families"
+GUIDE = "docs/add-a-family.md"
+# The module of each model type of ours; it calls its family FAMILY.
+FAMILIES: dict[str, str] = {
+    "paligemma": "unblind.models.paligemma",
+}
+
+
+def family_of(config: PreTrainedConfig) -> Family:
+    """The family of a model. Raises ModelError as `family_named` does."""
+    return family_named(config.model_type)
+
+
+@lru_cache(maxsize=64)
+def family_named(model_type: str, checkpoint: str = "the checkpoint") -> Family:
+    """The family of a model type; errors name the checkpoint that has it.
+
+    Raises:
+        ModelError: there is none (the known ones are listed), or another package's cannot be loaded.
+    """
+    if model_type in FAMILIES:
+        family: Family = import_module(FAMILIES[model_type]).FAMILY
+        return family
+    for entry in entry_points(group=GROUP, name=model_type):
+        return _loaded(entry)
+    raise ModelError(
+        f"{checkpoint} is of the type {model_type or 'none'}; known are {', '.join(model_types())}: name a"
+        f" model of these (--model), or add a family ({GUIDE})"
+    )
+
+
+def model_types() -> tuple[str, ...]:
+    """The model types that have a family: ours first, then those of other packages, sorted."""
+    others = {entry.name for entry in entry_points(group=GROUP)} - set(FAMILIES)
+    return (*FAMILIES, *sorted(others))
+
+
+def own_families() -> Iterator[Family]:
+    """The families that come with Unblind, each once."""
+    for module in dict.fromkeys(FAMILIES.values()):
+        yield import_module(module).FAMILY
+
+
+def broken_families() -> dict[str, str]:
+    """The families of other packages that cannot be loaded, by model type, each with what is wrong."""
+    defects = {entry.name: _defect(entry) for entry in entry_points(group=GROUP)}
+    return {name: defect for name, defect in defects.items() if defect}
+
+
+def _defect(entry: EntryPoint) -> str | None:
+    try:
+        _loaded(entry)
+    except ModelError as error:
+        return str(error)
+    return None
+
+
+def _loaded(entry: EntryPoint) -> Family:
+    try:
+        family = entry.load()
+    except Exception as error:  # whatever another package's code raises
+        reason = f"{type(error).__name__}: {error}"[:200]
+        raise ModelError(
+            f"the family of {entry.name}, {entry.value}, cannot be loaded ({reason}); mend or remove it"
+        ) from error
+    if not isinstance(family, Family):
+        raise ModelError(
+            f"the family of {entry.name}, {entry.value}, is no unblind.models.family.Family; mend or"
+            " remove it"
+        )
+    return family

@@ -1,0 +1,146 @@
+"""What the page of `unblind demo` asks of a task: controls, the picture that they make, and its parts.
+
+A task that wants controls of its own names a module in `Task.demo`; the module has a function `controls`,
+which makes a `Controls`. The page itself is in `unblind.demo`. No torch, and no Gradio here.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from unblind.tasks.base import Pixels, Task
+
+Box = tuple[float, float, float, float]  # x, y, width, height, as shares of the picture
+Band = tuple[float, float]  # top and height, as shares, of what is worth showing of a picture
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place in the picture that can be clicked on, and what a click on it does, in words."""
+
+    box: Box
+    label: str
+
+
+@dataclass(frozen=True)
+class Large:
+    """The picture as the page shows it.
+
+    Attributes:
+        pixels: (height, width, 3) uint8 RGB, of any size.
+        alt: what is in it, in words.
+        spots: where it can be clicked on.
+        spot: the number of the spot that is chosen.
+        band: what is worth showing.
+    """
+
+    pixels: Pixels
+    alt: str
+    spots: Sequence[Spot] = ()
+    spot: int = 0
+    band: Band = (0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a picture.
+
+    Attributes:
+        hidden: the picture without it.
+        box: where it is.
+        label: what the page calls it; "": it is not named.
+        outline: it is an elliptic line along the box, and not all that is in the box.
+    """
+
+    hidden: Image.Image
+    box: Box
+    label: str = ""
+    outline: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a model is asked about.
+
+    Attributes:
+        image: as the model gets it.
+        row: `prompt`, the question, and what else is known of it, by the task's columns.
+        answer: the right one; None: nobody knows.
+        parts: what can be hidden, one at a time. Where the first has a label, it is the one that matters.
+        each: what each of the parts is, in words.
+        band: what is worth showing.
+        note: what a person should know of it.
+    """
+
+    image: Image.Image
+    row: Mapping[str, Any]
+    answer: str | None = None
+    parts: Sequence[Part] = ()
+    each: str = "part"
+    band: Band = (0.0, 1.0)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Controls(ABC):
+    """The controls of a task's page, and the pictures that they make.
+
+    A picture follows from `values`: the number of the chosen spot, then a value of each component.
+
+    Attributes:
+        task: whose page it is.
+        options: of `task.options_class`.
+        prompt: the question, by name or as a text.
+        image_size: px, of the pictures that the model sees.
+        resources: what the task draws with.
+        tab: what the page calls making a picture.
+        heading: of the page.
+        lead: what the page says where there is a cured model.
+        lead_blind: what it says where there is none.
+        uploads: what an uploaded picture should show.
+        any_question: whether people may word the question about an uploaded picture.
+        first_spot: the spot that is chosen as the page opens.
+    """
+
+    task: Task[Any]
+    options: Any
+    prompt: str
+    image_size: int
+    resources: Any = field(repr=False)
+
+    tab: ClassVar[str]
+    lead: ClassVar[str]
+    lead_blind: ClassVar[str]
+    uploads: ClassVar[str]
+    any_question: ClassVar[bool] = True
+    first_spot: ClassVar[int] = 0
+
+    @property
+    def heading(self) -> str:
+        """The task's own question."""
+        return self.task.title
+
+    @abstractmethod
+    def below(self) -> list[Any]:
+        """Make Gradio's components in the row below the picture, left of the button that makes another."""
+
+    @abstractmethod
+    def beside(self) -> list[Any]:
+        """Make Gradio's components in a column of their own."""
+
+    @abstractmethod
+    def another(self) -> list[Any]:
+        """The values of a held-out picture; `gradio.skip()` keeps a component's."""
+
+    @abstractmethod
+    def large(self, values: Sequence[Any]) -> Large:
+        """The picture for the page. Raises UnblindError, in words for the page, if it cannot be drawn."""
+
+    @abstractmethod
+    def picture(self, values: Sequence[Any]) -> Picture:
+        """The picture for the model. Raises UnblindError as `large` does."""

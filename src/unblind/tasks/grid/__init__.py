@@ -1,0 +1,1 @@
+"""How many rows and columns does a table have?"""

@@ -1,0 +1,1 @@
+"""How often do two bent lines cross?"""

@@ -1,0 +1,1 @@
+"""How many squares lie in one another?"""

@@ -1,0 +1,1 @@
+"""How many rings, or pentagons, are there?"""

@@ -1,0 +1,1 @@
+"""How many lines of a subway map join two stations?"""

@@ -1,0 +1,1 @@
+"""Do two circles touch? Do they overlap?"""
