@@ -77,7 +77,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _concerns(name: object, path: Path) -> bool:
-    """A hidden name beside `path` to make a file or folder under; when the block ends, it becomes `path`.
+    """Whether an error about a file is about what is written at `path`: it, what it holds or what holds it."""
     if not isinstance(name, (str, os.PathLike)):
         return True
     broken = Path(name)
