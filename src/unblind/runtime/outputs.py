@@ -77,7 +77,7 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def _concerns(name: object, path: Path) -> bool:
-    """Whether an error about a file is about what is written at `path`: it, what it holds or what holds it."""
+    """Whether an error about a file is about what is written at `path`: it, or what is in it or around it."""
     if not isinstance(name, (str, os.PathLike)):
         return True
     broken = Path(name)
