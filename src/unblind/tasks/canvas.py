@@ -316,7 +316,8 @@ def _blank(width: int, height: int, color: Color) -> NDArray[np.uint8]:
 def _centres(pixels: range, origin: float) -> NDArray[np.float32]:
     """How far the pixels' centres are from a point on their axis."""
     centres: NDArray[np.float32] = np.arange(pixels.start, pixels.stop, dtype=np.float32)
-    return centres + np.float32(0.5 - origin)
+    centres += np.float32(0.5 - origin)
+    return centres
 
 
 def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:

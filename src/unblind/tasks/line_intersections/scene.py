@@ -229,7 +229,7 @@ def is_off_lattice(scene: Scene) -> bool:
 def twin(rng: np.random.Generator, scene: Scene) -> Scene | None:
     """The same lines, one bend or end moved as little as will do, so that they cross more or less often."""
     count, bends = crossings(scene), len(scene.blue)
-    order = rng.permutation(bends + len(scene.red)).tolist()
+    order = (1 + rng.permutation(bends + len(scene.red) - 1)).tolist()  # the first tells the split
     for step in range(1, 40):
         for i, sign in product(order, (1, -1)):
             shift = sign * step * 0.025

@@ -164,17 +164,18 @@ def draw(scene: Scene, without: str | None = None) -> Canvas:
     return canvas
 
 
-def twin(rng: np.random.Generator, scene: Scene, overlapping: bool) -> Scene | None:
-    """The same circles, one of them pushed a little, so that they are just apart, or just overlap."""
+def twin(scene: Scene, overlapping: bool) -> Scene | None:
+    """The second circle pushed so that the two are just apart, or just overlap; None if it leaves the image.
+
+    The first one stays, as it tells the split.
+    """
     together = scene.gap < 0 or (scene.gap == 0 and not overlapping)
     seen = max(2 * VISIBLE, 0.01 * scene.width)
     by = (seen if together else -seen) - scene.gap
     (x, y, r), (u, v, s) = scene.first, scene.second
-    distance = r + s + scene.gap
-    dx, dy = (u - x) / distance * by, (v - y) / distance * by
-    pushed = [replace(scene, second=(u + dx, v + dy, s)), replace(scene, first=(x - dx, y - dy, r))]
-    order = rng.permutation(2).tolist()
-    return next((pushed[i] for i in order if is_whole(pushed[i])), None)
+    share = by / (r + s + scene.gap)
+    pushed = replace(scene, second=(u + (u - x) * share, v + (v - y) * share, s))
+    return pushed if is_whole(pushed) else None
 
 
 def is_off_benchmark(scene: Scene) -> bool:
