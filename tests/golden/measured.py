@@ -25,7 +25,7 @@ from PIL import Image
 
 import small_model
 import unblind
-from unblind.cli import app, main
+from unblind.cli import command_line, main
 
 HERE = Path(__file__).parent
 COLUMNS = ("id", "image", "prompt", "answer", "word", "letter", "index", "font", "ambiguous", "scene")
@@ -134,7 +134,7 @@ def options() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _options(command: str) -> dict[str, dict[str, Any]]:
     found = {}
-    for argument in app[command].assemble_argument_collection():
+    for argument in command_line()[command].assemble_argument_collection():
         if argument.name == "*":  # a class of options; they follow
             continue
         kind, choices = _type(argument.hint)

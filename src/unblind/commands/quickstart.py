@@ -85,8 +85,8 @@ def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[s
     from unblind.models.loading import load
 
     if (out / "metrics.json").exists():
-        found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
-        return found
+        metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
+        return metrics
     return evaluate_to(out, load(model, adapter=adapter), read(data, "test"), data=str(data), blank=True)
 
 

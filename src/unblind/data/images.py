@@ -22,7 +22,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")  # those that sta
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def decode_image(value: Any, where: str) -> Image.Image:
+def decode_image(value: Any, source: str) -> Image.Image:
     """Any image value as an RGB picture.
 
     The first frame of an animation, turned as its EXIF orientation says; transparent pixels on white; 16 and
@@ -31,7 +31,7 @@ def decode_image(value: Any, where: str) -> Image.Image:
     Args:
         value: a PIL image, PNG/JPEG/... bytes, a path, or a mapping with `bytes` or else `path`, as an
             undecoded `datasets.Image` column holds.
-        where: what an error names, such as "data/test.parquet, row 17".
+        source: what an error names, such as "data/test.parquet, row 17".
 
     Raises:
         DatasetError: missing, truncated, no image, or more than MAX_PIXELS pixels.
@@ -41,10 +41,10 @@ def decode_image(value: Any, where: str) -> Image.Image:
     if isinstance(value, Image.Image):
         return _rgb(value)
     if isinstance(value, (str, Path)):
-        value = _read(Path(value), where)
+        value = _read(Path(value), source)
     if not isinstance(value, bytes) or not value:
-        raise DatasetError(f"{where}: there is no image; remove it, or put PNG or JPEG bytes there")
-    return _decode(value, where)
+        raise DatasetError(f"{source}: there is no image; remove it, or put PNG or JPEG bytes there")
+    return _decode(value, source)
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
@@ -62,22 +62,22 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return _PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _read(path: Path, where: str) -> bytes:
+def _read(path: Path, source: str) -> bytes:
     try:
         if not path.is_file():  # nor a pipe or a device, which would block
-            raise DatasetError(f"{where}: no image file {path}; check the path")
+            raise DatasetError(f"{source}: no image file {path}; check the path")
         if path.stat().st_size > MAX_BYTES:
-            raise DatasetError(f"{where}: {path} is larger than {MAX_BYTES // 2**20} MiB; make it smaller")
+            raise DatasetError(f"{source}: {path} is larger than {MAX_BYTES // 2**20} MiB; make it smaller")
         return path.read_bytes()
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{where}: {path} cannot be read ({error}); check the path") from None
+        raise DatasetError(f"{source}: {path} cannot be read ({error}); check the path") from None
 
 
-def _decode(data: bytes, where: str) -> Image.Image:
+def _decode(data: bytes, source: str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             # Pillow only warns of a large or damaged picture
@@ -90,11 +90,13 @@ def _decode(data: bytes, where: str) -> Image.Image:
             return _rgb(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DatasetError(
-            f"{where}: the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
+            f"{source}: the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
         ) from None
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
         reason = str(error).split("<")[0].strip() or type(error).__name__
-        raise DatasetError(f"{where}: the image cannot be decoded ({reason}); replace or remove it") from None
+        raise DatasetError(
+            f"{source}: the image cannot be decoded ({reason}); replace or remove it"
+        ) from None
 
 
 def _rgb(image: Image.Image) -> Image.Image:
@@ -116,10 +118,10 @@ def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
         full = 65535.0
     else:
         full = 255.0 if highest > 1 else 1.0
-    found = np.empty(values.shape, np.uint8)
-    for rows, into in zip(_strips(values), _strips(found), strict=True):
+    scaled = np.empty(values.shape, np.uint8)
+    for rows, into in zip(_strips(values), _strips(scaled), strict=True):
         into[:] = np.clip(np.rint(_finite(rows) / full * 255), 0, 255)
-    return found
+    return scaled
 
 
 def _strips(values: NDArray[Any]) -> Iterator[NDArray[Any]]:

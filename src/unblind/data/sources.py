@@ -82,17 +82,17 @@ def _split_of(path: Path) -> str:
     return next((name for name in (path.stem, path.parent.name) if name in known), "train")
 
 
-def _check_complete(folder: Path, found: dict[str, list[Path]]) -> None:
+def _check_complete(folder: Path, by_split: dict[str, list[Path]]) -> None:
     """Refuse a folder that lacks shards, or that `generate` was interrupted in."""
     settings = read_settings(folder) or {}
     if settings.get("made_by") == "unblind generate":
-        missing = [split for split in SPLIT_NAMES if settings.get(split) and split not in found]
+        missing = [split for split in SPLIT_NAMES if settings.get(split) and split not in by_split]
         if missing:
             raise DatasetError(
                 f"{folder}: incomplete, there is no {' and no '.join(missing)} split yet;"
                 " run the same `unblind generate` again, which goes on where it stopped"
             )
-    for split, paths in found.items():
+    for split, paths in by_split.items():
         shards = [shard for path in paths if (shard := _SHARD.fullmatch(path.name))]
         if shards and len(shards) != int(shards[0]["of"]):
             raise DatasetError(
@@ -179,55 +179,57 @@ def _load_from_hub(source: str, split: str) -> pa.Table:
 def _ask_hub(source: str, question: Callable[[], Any]) -> Any:
     from datasets.exceptions import DatasetNotFoundError
 
+    from unblind.runtime.hub_errors import message_of, not_found, reading_advice
+
     try:
         return question()
-    except DatasetNotFoundError:
+    except Exception as error:  # also what a strange repository leads the loaders to
+        advice = reading_advice(error, source, "dataset")
+        if advice is None and isinstance(error, DatasetNotFoundError):
+            advice = not_found(source, "dataset")
         raise DatasetError(
-            f"{source}: neither a file or folder here, nor a dataset that you may read on the Hugging Face"
-            " Hub; check the name, and for a gated or private one run `hf auth login`"
-        ) from None
-    except ConnectionError:
-        raise DatasetError(
-            f"{source}: no such file or folder here, and the Hugging Face Hub cannot be reached;"
-            " check the path, or the network"
-        ) from None
-    except Exception as error:  # what a strange repository leads the loaders to
-        reason = str(error).partition("\n")[0]
-        raise DatasetError(f"{source}: cannot be loaded from the Hugging Face Hub ({reason})") from error
+            advice or f"{source}: cannot be loaded from the hub ({message_of(error)})"
+        ) from error
 
 
-def _with_images(table: pa.Table, roots: Sequence[Path], where: str) -> pa.Table:
+def _with_images(table: pa.Table, roots: Sequence[Path], source: str) -> pa.Table:
     """The column `image` as {bytes, path}, from bytes, paths, or both in a struct."""
     if "image" not in table.column_names:
         return table
     column = table["image"].combine_chunks()
-    kind = column.type
-    names = [kind.field(i).name for i in range(kind.num_fields)] if pa.types.is_struct(kind) else []
+    dtype = column.type
+    names = [dtype.field(i).name for i in range(dtype.num_fields)] if pa.types.is_struct(dtype) else []
     data, paths = pa.nulls(len(column), pa.binary()), pa.nulls(len(column), pa.string())
-    if _is_binary(kind):
+    if _is_binary(dtype):
         data = column.cast(pa.binary())
-    elif _is_text(kind):
+    elif _is_text(dtype):
         paths = column.cast(pa.string())
     elif not {"bytes", "path"} & set(names):
-        raise DatasetError(f"{where}: the column 'image' holds {kind}; it needs PNG or JPEG bytes, or paths")
+        raise DatasetError(
+            f"{source}: the column 'image' holds {dtype}; it needs PNG or JPEG bytes, or paths"
+        )
     if "bytes" in names:
         data = pc.struct_field(column, "bytes").cast(pa.binary())
     if "path" in names:
         paths = pc.struct_field(column, "path").cast(pa.string())
     paths = pc.if_else(pc.is_valid(data), pa.scalar(None, pa.string()), paths)  # beside bytes, a mere name
-    images = pa.StructArray.from_arrays([data, _inside(paths, roots, where)], ["bytes", "path"])
+    images = pa.StructArray.from_arrays([data, _inside(paths, roots, source)], ["bytes", "path"])
     return table.set_column(table.column_names.index("image"), "image", images)
 
 
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
+def _is_binary(dtype: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_binary(dtype) or pa.types.is_large_binary(dtype) or pa.types.is_binary_view(dtype)
+    )
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+def _is_text(dtype: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(dtype) or pa.types.is_large_string(dtype) or pa.types.is_string_view(dtype)
+    )
 
 
-def _inside(paths: pa.Array, roots: Sequence[Path], where: str) -> pa.Array:
+def _inside(paths: pa.Array, roots: Sequence[Path], source: str) -> pa.Array:
     """Absolute paths, links followed. A dataset may not make us read a file outside its folder."""
     if paths.null_count == len(paths):
         return paths
@@ -243,7 +245,7 @@ def _inside(paths: pa.Array, roots: Sequence[Path], where: str) -> pa.Array:
             full = Path("/")
         if not any(full.is_relative_to(home) for home in homes):
             raise DatasetError(
-                f"{where}, row {row}: the image path {path!r} leads outside the dataset's folder;"
+                f"{source}, row {row}: the image path {path!r} leads outside the dataset's folder;"
                 " move it inside"
             )
         absolute.append(str(full))

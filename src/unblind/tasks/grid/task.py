@@ -178,10 +178,6 @@ class Grid(Task[Scene]):
 
     rules = PAIR_RULES
     wording = Wording(success="counted the rows and the columns", truth="drawn")
-    held_out = (
-        "Neither the tables nor the words and fonts in them occur in another split, and no table is like one"
-        " of the benchmark's."
-    )
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""

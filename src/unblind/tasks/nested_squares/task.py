@@ -89,9 +89,6 @@ class NestedSquares(Task[Scene]):
     rules = COUNT_RULES
     cluster = "figure"
     wording = Wording(success="counted the squares", truth="drawn")
-    held_out = (
-        "No image has the outermost square of one in another split, and none is like one of the benchmark's."
-    )
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
         """Squares in one another; each number of them is as likely as the others."""

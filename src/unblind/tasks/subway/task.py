@@ -85,7 +85,6 @@ class Subway(Task[Scene]):
     rules = COUNT_RULES
     cluster = "map"
     wording = Wording(success="counted the routes between the two stations", truth="drawn")
-    held_out = "Neither the maps nor the font families of a split occur in another one."
     too_tight = "use a larger --image-size, fewer --stations or --connections, or more --nodes"
 
     def resources(self, options: Options) -> FontLibrary:
