@@ -31,6 +31,9 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
+# In entry points and lazy imports: a module, perhaps with what is in it (`unblind.cli:main`), or its first
+# part (f"unblind.commands.{name}")
+NAME = r"unblind(\.\w+)+[.:]?(\w+)?"
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -53,11 +56,8 @@ def imported(code: str, known: set[str]) -> Iterator[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in known else node.module or ""
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # entry points and lazy imports name a module, perhaps with what is in it: `unblind.cli:main`, and
-            # perhaps only in part, as f"unblind.commands.{name}"
-            if re.fullmatch(r"unblind(\.\w+)+[.:]?(\w+)?", node.value):
-                yield longest_known(node.value, known)
+        elif isinstance(node, ast.Constant) and re.fullmatch(NAME, str(node.value)):
+            yield longest_known(str(node.value), known)
 
 
 def longest_known(text: str, known: set[str]) -> str:
