@@ -23,6 +23,7 @@ SECONDS, MEMORY = 30.0, 2**30
 SMALL = ["--train", "8", "--validation", "0", "--test", "0", "--workers", "1"]
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="pipes, devices and /proc"),
     pytest.mark.timeout(900),
 ]
