@@ -19,7 +19,7 @@ from transformers.training_args import OptimizerNames
 
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
-from unblind.data.sources import SPLIT_NAMES
+from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, trainable_parameters
