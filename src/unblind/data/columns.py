@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unblind.errors import DatasetError
+from unblind.errors import DatasetError, RecipeError
 
 # What others call our columns; the first that is there counts, and only where ours is not.
 NAMES = {
@@ -18,7 +19,27 @@ NAMES = {
     "answer": ("groundtruth", "suffix", "circled_letter"),
     "index": ("circled_index",),
 }
+_OURS = "image|prompt|answer|id|task|split"
 _ASKS, _ANSWERS = {"human", "user"}, {"gpt", "assistant", "model", "chatgpt", "bing", "bard"}
+
+
+def columns_named(texts: Iterable[str]) -> dict[str, str]:
+    """Texts like "image=photo,answer=label" as a mapping from our columns to theirs.
+
+    Raises:
+        RecipeError: no such text, or a column that we do not have.
+    """
+    columns: dict[str, str] = {}
+    for text in texts:
+        for pair in re.split(rf",(?=\s*(?:{_OURS})=)", text):  # a prompt may hold commas
+            ours, equals, theirs = (part.strip() for part in pair.partition("="))
+            if not equals or not theirs or ours not in _OURS.split("|"):
+                raise RecipeError(
+                    f"--columns {pair!r} names no column; write OURS=THEIRS, and ours are"
+                    f" {_OURS.replace('|', ', ')}"
+                )
+            columns[ours] = theirs
+    return columns
 
 
 def with_our_columns(table: pa.Table, columns: Mapping[str, str], where: str) -> pa.Table:

@@ -25,13 +25,13 @@ _IMAGE_MARK = r"^\s*<image>\s*|\s*<image>\s*$"  # where LLaVA's and others' prom
 _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "string": str}
 
 
-def splits(source: str | Path) -> tuple[str, ...]:
+def splits(source: str | Path, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
     """The names of a dataset's splits, as its files' names tell; "train" for a file of no such name.
 
     Raises:
         DatasetError: nothing there, incomplete, several files whose names say nothing, no network.
     """
-    return tuple(find(source))
+    return tuple(find(source, columns))
 
 
 def read(
@@ -57,7 +57,8 @@ def read(
         The columns `id` (where the source has none: the image's name or path, or the row's number), `task`
         where the source records it, `image` (`datasets.Image`: decoded when looked at), `prompt`, `answer`
         (the names of classes; both without space at their ends), then its others. For errors that name the
-        row of a broken image, cast the column to `datasets.Image(decode=False)` and use `images.decode_image`.
+        row of a broken image, cast the column to `datasets.Image(decode=False)` and use
+        `images.decode_image`.
 
     Raises:
         DatasetError: nothing there, no such split, incomplete, damaged, columns or values missing, no rows,
