@@ -63,9 +63,9 @@ def with_our_columns(table: pa.Table, columns: Mapping[str, str], where: str) ->
     if "images" in table.column_names and "image" not in table.column_names:
         table = _put(table, "image", _only_images(table["images"], where)).drop_columns(["images"])
     for ours, others in NAMES.items():
-        theirs = next((name for name in others if name in table.column_names), None)
-        if theirs and ours not in table.column_names:
-            table = renamed(table, theirs, ours)
+        known = next((name for name in others if name in table.column_names), None)
+        if known and ours not in table.column_names:
+            table = renamed(table, known, ours)
     if "answers" in table.column_names and "answer" not in table.column_names:
         table = _put(table, "answer", pa.array(map(_commonest, table["answers"].to_pylist()), pa.string()))
     return table
