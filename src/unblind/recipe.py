@@ -228,19 +228,19 @@ def _refuse(name: str, value: object, wrong: bool, rule: str) -> None:
 
 
 def load_recipe(
-    recipe: str | Path, kind: type[TrainOptions] | type[PretrainOptions] = TrainOptions
+    recipe: str | Path, options: type[TrainOptions] | type[PretrainOptions] = TrainOptions
 ) -> dict[str, Any]:
     """Read a recipe, a YAML mapping of an options class's fields; only what the file names is in the result.
 
     Args:
         recipe: a file, or the name of one that comes along, like `tiny`.
-        kind: whose fields.
+        options: whose fields.
 
     Raises:
         RecipeError: no such file, no mapping, an unknown key (the nearest right one is named), a wrong type.
     """
     path = _find(recipe)
-    return checked(kind, read_mapping(path), path)
+    return checked(options, read_mapping(path), path)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

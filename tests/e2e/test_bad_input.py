@@ -216,10 +216,10 @@ for name in names:
     assert done.stdout.split() == ["2", "2", "2"]
     # libraries may have a word on the processor
     gated, unknown, token = (line for line in done.stderr.splitlines() if line.startswith("unblind: "))
-    assert "gated/model is gated" in gated and "https://huggingface.co/gated/model" in gated
+    assert "gated/model is gated" in gated and "/gated/model, then" in gated
     assert "hf auth login" in gated
-    assert "no/such is neither a folder here nor a model on the hub" in unknown
-    assert "the hub refuses your token for token/model" in token and "hf auth login" in token
+    assert "no/such: neither a file or folder here, nor a model that you may read" in unknown
+    assert "does not know your token, and token/model needs one; run `hf auth login`" in token
     assert "ssss" not in done.stderr + done.stdout
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,10 +54,18 @@ def imported(code: str, known: set[str]) -> Iterator[str]:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in known else node.module or ""
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # entry points and lazy imports name a module, perhaps with what is in it: `unblind.cli:main`
-            name = node.value.partition(":")[0]
-            if name in known and name != "unblind":
-                yield name
+            # entry points and lazy imports name a module, perhaps with what is in it: `unblind.cli:main`, and
+            # perhaps only in part, as f"unblind.commands.{name}"
+            if re.fullmatch(r"unblind(\.\w+)+[.:]?(\w+)?", node.value):
+                yield longest_known(node.value, known)
+
+
+def longest_known(text: str, known: set[str]) -> str:
+    """The module that `unblind.cli:main`, `unblind.cli.main` or `unblind.commands.` names."""
+    name = re.split(r"[:]|\.$", text)[0]
+    while name not in known:
+        name = name.rpartition(".")[0]
+    return name if name != "unblind" else ""
 
 
 def room(module: str) -> str:
@@ -93,7 +102,9 @@ def test_imports_go_one_way() -> None:
 def test_every_arrow_turned_round_is_found() -> None:
     """Whatever imports, and however it is written: the same import the other way fails."""
     known = modules()
-    ways = ("import {}", "from {0} import x", "def f():\n    import {}", "importlib.import_module('{}')")
+    ways = ("import {}", "import {} as x", "from {} import x", "from {} import *", "def f():\n    import {}")
+    ways += ("if TYPE_CHECKING:\n    import {}", "importlib.import_module('{}')", "resolve_name('{}.x')")
+    ways += ("x = '{}:x'", "import_module(f'{}.{{x}}')")
     for name, path in known.items():
         for target in arrows(name, path.read_text("utf-8"), set(known)):
             if room(name) in (room(target), "__init__"):

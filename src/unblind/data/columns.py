@@ -42,26 +42,26 @@ def columns_named(texts: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def with_our_columns(table: pa.Table, columns: Mapping[str, str], where: str) -> pa.Table:
+def with_our_columns(table: pa.Table, columns: Mapping[str, str], source: str) -> pa.Table:
     """The table with `image`, `prompt` and `answer`, as far as it has them under other names or in a chat.
 
     Args:
         table: a raw one.
         columns: ours to theirs, as the user names them. For `prompt` also a text of several words: the
             question of every row.
-        where: what an error names.
+        source: what an error names.
 
     Raises:
         DatasetError: no such column, more than one turn or image in a row.
     """
     for ours, theirs in columns.items():
-        table = _named(table, ours, theirs, where)
+        table = _named(table, ours, theirs, source)
     for chat in ("conversations", "messages"):
         if chat in table.column_names and not {"prompt", "answer"} <= set(table.column_names):
-            table = _from_chat(table, chat, where)
+            table = _from_chat(table, chat, source)
             break
     if "images" in table.column_names and "image" not in table.column_names:
-        table = _put(table, "image", _only_images(table["images"], where)).drop_columns(["images"])
+        table = _put(table, "image", _only_images(table["images"], source)).drop_columns(["images"])
     for ours, others in NAMES.items():
         known = next((name for name in others if name in table.column_names), None)
         if known and ours not in table.column_names:
@@ -71,7 +71,7 @@ def with_our_columns(table: pa.Table, columns: Mapping[str, str], where: str) ->
     return table
 
 
-def _named(table: pa.Table, ours: str, theirs: str, where: str) -> pa.Table:
+def _named(table: pa.Table, ours: str, theirs: str, source: str) -> pa.Table:
     if theirs in table.column_names:
         if theirs == ours:
             return table
@@ -80,7 +80,7 @@ def _named(table: pa.Table, ours: str, theirs: str, where: str) -> pa.Table:
     if ours == "prompt" and " " in theirs.strip():
         return _put(table, ours, pa.array([theirs] * len(table), pa.string()))
     raise DatasetError(
-        f"{where}: has no column {theirs!r}; it has {', '.join(table.column_names)}: name one of these"
+        f"{source}: has no column {theirs!r}; it has {', '.join(table.column_names)}: name one of these"
         " (--columns)"
     )
 
@@ -98,8 +98,8 @@ def _put(table: pa.Table, name: str, column: Any) -> pa.Table:
     return table.append_column(name, column)
 
 
-def _from_chat(table: pa.Table, chat: str, where: str) -> pa.Table:
-    turns = [_turn(messages, f"{where}, row {row}") for row, messages in enumerate(table[chat].to_pylist())]
+def _from_chat(table: pa.Table, chat: str, source: str) -> pa.Table:
+    turns = [_turn(messages, f"{source}, row {row}") for row, messages in enumerate(table[chat].to_pylist())]
     prompts, answers, images = (
         (list(column) for column in zip(*turns, strict=True)) if turns else ([], [], [])
     )
@@ -111,7 +111,7 @@ def _from_chat(table: pa.Table, chat: str, where: str) -> pa.Table:
     return table
 
 
-def _turn(messages: Any, where: str) -> tuple[str, str, str | None]:
+def _turn(messages: Any, source: str) -> tuple[str, str, str | None]:
     """The question, the answer, and the image's path if the chat names it. Raises DatasetError."""
     if isinstance(messages, str):
         try:
@@ -122,12 +122,12 @@ def _turn(messages: Any, where: str) -> tuple[str, str, str | None]:
     roles = [role for role, _, _ in spoken]
     if len(roles) != 2 or roles[0] not in _ASKS or roles[1] not in _ANSWERS:
         raise DatasetError(
-            f"{where}: its messages are from {', '.join(roles) or 'no one'}; one question of the user and one"
-            " answer of the assistant are supported: leave the others out"
+            f"{source}: its messages are from {', '.join(roles) or 'no one'}; one question of the user and"
+            " one answer of the assistant are supported: leave the others out"
         )
     (_, prompt, images), (_, answer, _) = spoken
     if len(images) > 1 or prompt.count("<image>") > 1:
-        raise DatasetError(f"{where}: asks about several images; one image a row is supported")
+        raise DatasetError(f"{source}: asks about several images; one image a row is supported")
     return prompt, answer, images[0] if images else None
 
 
@@ -148,14 +148,14 @@ def _image_of(part: Mapping[str, Any]) -> str | None:
     return image if isinstance(image, str) else None
 
 
-def _only_images(column: pa.ChunkedArray, where: str) -> Any:
+def _only_images(column: pa.ChunkedArray, source: str) -> Any:
     """A list of one image a row as a column of images."""
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         return column
     counts = pc.fill_null(pc.list_value_length(column), 0)
     row = pc.index(pc.equal(counts, pa.scalar(1, counts.type)), False).as_py()
     if row >= 0:
-        raise DatasetError(f"{where}, row {row}: has {counts[row]} images; one image a row is supported")
+        raise DatasetError(f"{source}, row {row}: has {counts[row]} images; one image a row is supported")
     return pc.list_flatten(column)
 
 

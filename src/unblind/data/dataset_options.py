@@ -88,8 +88,8 @@ class DatasetOptions:
     @property
     def shares(self) -> dict[str, int]:
         """The tasks' names, each with the number of its rows in a round. Raises RecipeError."""
-        told = (self.task,) if isinstance(self.task, str) else self.task
-        texts = tuple(TASKS) if tuple(told) == ("all",) else told
+        given = (self.task,) if isinstance(self.task, str) else self.task
+        texts = tuple(TASKS) if tuple(given) == ("all",) else given
         names = [text.partition("=")[0] for text in texts]
         if not names:
             raise RecipeError("--task is empty; name a task, or `all`")

@@ -47,7 +47,7 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
     }
 
 
-def with_class_names(table: pa.Table, columns: Iterable[str], where: str) -> pa.Table:
+def with_class_names(table: pa.Table, columns: Iterable[str], source: str) -> pa.Table:
     """The table with the names of classes instead of their numbers in these columns.
 
     Raises:
@@ -56,16 +56,16 @@ def with_class_names(table: pa.Table, columns: Iterable[str], where: str) -> pa.
     classes = class_names(table.schema)
     for name in columns:
         if name in classes and name in table.column_names:
-            texts = [_class_name(number, classes[name], f"{where}, row {row}: {name}")
+            texts = [_class_name(number, classes[name], f"{source}, row {row}: {name}")
                      for row, number in enumerate(table[name].to_pylist())]  # fmt: skip
             place = table.column_names.index(name)
             table = table.set_column(place, name, pa.array(texts, pa.string()))
     return table
 
 
-def _class_name(number: int | None, names: list[str], where: str) -> str | None:
+def _class_name(number: int | None, names: list[str], source: str) -> str | None:
     if number is None or number == -1:  # how `datasets` writes that there is none
         return None
     if not 0 <= number < len(names):
-        raise DatasetError(f"{where} is {number}, and there are {len(names)} classes; mend the row")
+        raise DatasetError(f"{source} is {number}, and there are {len(names)} classes; mend the row")
     return names[number]

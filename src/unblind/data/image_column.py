@@ -13,14 +13,14 @@ from unblind.data.images import embedded, short
 from unblind.errors import DatasetError
 
 
-def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], where: str) -> pa.Table:
+def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], source: str) -> pa.Table:
     """The table with `image` as a struct {bytes, path}, paths absolute.
 
     Args:
         table: without the column `image` it stays as it is.
         bases: the folders that a relative path may start from; the first in which the file exists.
         homes: the folders that hold the dataset; no path may lead out of them.
-        where: what an error names.
+        source: what an error names.
 
     Raises:
         DatasetError: no images, an address on the web, a path out of `homes`.
@@ -36,7 +36,7 @@ def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], w
     elif is_text(kind) or pa.types.is_null(kind):
         texts = column.cast(pa.string())
     elif not {"bytes", "path"} & set(names):
-        raise DatasetError(f"{where}: the column 'image' holds {kind}; it needs PNG or JPEG bytes, or paths")
+        raise DatasetError(f"{source}: the column 'image' holds {kind}; it needs PNG or JPEG bytes, or paths")
     if "bytes" in names:
         data = pc.struct_field(column, "bytes").cast(pa.binary())
     if "path" in names:
@@ -45,7 +45,7 @@ def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], w
     if texts.null_count < len(texts):
         written = pa.array([text and embedded(text) for text in texts.to_pylist()], pa.binary())
         texts = pc.if_else(pc.is_valid(written), pa.scalar(None, pa.string()), texts)
-        data, texts = pc.coalesce(data, written), _paths(texts, bases, homes, where)
+        data, texts = pc.coalesce(data, written), _paths(texts, bases, homes, source)
     images = pa.StructArray.from_arrays([data, texts], ["bytes", "path"])
     return table.set_column(table.column_names.index("image"), "image", images)
 
@@ -59,7 +59,7 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
-def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], where: str) -> pa.Array:
+def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], source: str) -> pa.Array:
     bases, homes = [_absolute(base) for base in bases], [_absolute(home) for home in homes]
     resolved = [home.resolve() for home in homes]
     absolute: list[str | None] = []
@@ -69,14 +69,14 @@ def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], where:
             continue
         if "://" in text[:12]:
             raise DatasetError(
-                f"{where}, row {row}: {short(text)} is an address on the web; download the image into the"
+                f"{source}, row {row}: {short(text)} is an address on the web; download the image into the"
                 " dataset's folder, and name its path there"
             )
-        absolute.append(str(_inside(text, bases, [*homes, *resolved], f"{where}, row {row}")))
+        absolute.append(str(_inside(text, bases, [*homes, *resolved], f"{source}, row {row}")))
     return pa.array(absolute, pa.string())
 
 
-def _inside(text: str, bases: Sequence[Path], homes: Sequence[Path], where: str) -> Path:
+def _inside(text: str, bases: Sequence[Path], homes: Sequence[Path], source: str) -> Path:
     """The image's absolute path. A dataset may not make us read a file that it names outside its folder.
 
     A link that lies in the folder is followed, as in a snapshot of the hub's cache.
@@ -86,7 +86,7 @@ def _inside(text: str, bases: Sequence[Path], homes: Sequence[Path], where: str)
     path = next((path for path in inside if _exists(path)), files[0])
     if path not in inside:
         raise DatasetError(
-            f"{where}: the image path {short(text)} leads outside the dataset's folder; move it inside"
+            f"{source}: the image path {short(text)} leads outside the dataset's folder; move it inside"
         )
     return path
 

@@ -43,7 +43,7 @@ _OTHERS = {
 _HEIC = re.compile(rb"....ftyp(?:heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL)
 
 
-def decode_image(value: Any, where: str) -> Image.Image:
+def decode_image(value: Any, source: str) -> Image.Image:
     """Any image value as an RGB picture.
 
     The first frame of an animation, turned as its EXIF orientation says; transparent pixels on white; 16 and
@@ -52,7 +52,7 @@ def decode_image(value: Any, where: str) -> Image.Image:
     Args:
         value: a PIL image, PNG/JPEG/... bytes, a path, or a mapping with `bytes` or else `path`, as an
             undecoded `datasets.Image` column holds.
-        where: what an error names, such as "data/test.parquet, row 17".
+        source: what an error names, such as "data/test.parquet, row 17".
 
     Raises:
         DatasetError: missing, truncated, no image, or more than MAX_PIXELS pixels.
@@ -64,10 +64,10 @@ def decode_image(value: Any, where: str) -> Image.Image:
     if isinstance(value, str):
         value = embedded(value) or Path(value)
     if isinstance(value, Path):
-        value = _read(value, where)
+        value = _read(value, source)
     if not isinstance(value, bytes) or not value:
-        raise DatasetError(f"{where}: there is no image; remove it, or put PNG or JPEG bytes there")
-    return _decode(value, where)
+        raise DatasetError(f"{source}: there is no image; remove it, or put PNG or JPEG bytes there")
+    return _decode(value, source)
 
 
 def embedded(text: str) -> bytes | None:
@@ -105,22 +105,22 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     return _PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", data) + _chunk(b"IEND", b"")
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+def _chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def _read(path: Path, where: str) -> bytes:
+def _read(path: Path, source: str) -> bytes:
     try:
         if not path.is_file():  # nor a pipe or a device, which would block
-            raise DatasetError(f"{where}: no image file {_name(path)}; check the path")
+            raise DatasetError(f"{source}: no image file {_name(path)}; check the path")
         if path.stat().st_size > MAX_BYTES:
             raise DatasetError(
-                f"{where}: {_name(path)} is larger than {MAX_BYTES // 2**20} MiB; make it smaller"
+                f"{source}: {_name(path)} is larger than {MAX_BYTES // 2**20} MiB; make it smaller"
             )
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{where}: {_name(path)} cannot be read ({reason}); check the path") from None
+        raise DatasetError(f"{source}: {_name(path)} cannot be read ({reason}); check the path") from None
 
 
 def _name(path: Path) -> str:
@@ -128,8 +128,8 @@ def _name(path: Path) -> str:
     return str(path) if len(path.name) < 256 else short(str(path))
 
 
-def _decode(data: bytes, where: str) -> Image.Image:
-    _refuse_kind(data, where)
+def _decode(data: bytes, source: str) -> Image.Image:
+    _refuse_kind(data, source)
     try:
         with warnings.catch_warnings():
             # Pillow only warns of a large or damaged picture
@@ -142,23 +142,25 @@ def _decode(data: bytes, where: str) -> Image.Image:
             return _rgb(image)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DatasetError(
-            f"{where}: the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
+            f"{source}: the image has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
         ) from None
     except Exception as error:  # Pillow's readers raise whatever a damaged file leads them to
         reason = str(error).split("<")[0].strip() or type(error).__name__
-        raise DatasetError(f"{where}: the image cannot be decoded ({reason}); replace or remove it") from None
+        raise DatasetError(
+            f"{source}: the image cannot be decoded ({reason}); replace or remove it"
+        ) from None
 
 
-def _refuse_kind(data: bytes, where: str) -> None:
+def _refuse_kind(data: bytes, source: str) -> None:
     """Raise DatasetError for what is known to be no image that can be read, by its name."""
     if data.startswith(LFS):
-        raise DatasetError(f"{where}: a Git LFS pointer, not the image itself; run `git lfs pull`")
+        raise DatasetError(f"{source}: a Git LFS pointer, not the image itself; run `git lfs pull`")
     if _HEIC.match(data) and not _heif_is_read():
-        raise DatasetError(f"{where}: a HEIC photo; `pip install pillow-heif`, or save it as JPEG")
+        raise DatasetError(f"{source}: a HEIC photo; `pip install pillow-heif`, or save it as JPEG")
     for name, start in _OTHERS.items():
         if re.match(start, data[:1000], re.DOTALL | re.IGNORECASE):
             raise DatasetError(
-                f"{where}: the image cannot be decoded (it is {name}); save it as PNG or JPEG, or remove it"
+                f"{source}: the image cannot be decoded (it is {name}); save it as PNG or JPEG, or remove it"
             )
 
 
@@ -199,10 +201,10 @@ def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
         full = 65535.0
     else:
         full = 255.0 if highest > 1 else 1.0
-    found = np.empty(values.shape, np.uint8)
-    for rows, into in zip(_strips(values), _strips(found), strict=True):
+    scaled = np.empty(values.shape, np.uint8)
+    for rows, into in zip(_strips(values), _strips(scaled), strict=True):
         into[:] = np.clip(np.rint(_finite(rows) / full * 255), 0, 255)
-    return found
+    return scaled
 
 
 def _strips(values: NDArray[Any]) -> Iterator[NDArray[Any]]:

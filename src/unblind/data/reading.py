@@ -145,7 +145,7 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
     names = table["task"].to_pylist() if "task" in table.column_names else [None] * len(table)
     names = [str(name or DEFAULT_TASK) for name in names]
     tasks = {name: task_of(name) for name in set(names)}
-    told = [
+    known = [
         {
             **tasks[name].benchmark_columns({**metadata, "groundtruth": answer}),
             "published": _published(metadata.get("published")),
@@ -153,8 +153,8 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
         for name, metadata, answer in zip(names, objects, table["answer"].to_pylist(), strict=True)
     ]
     dtypes = {name: dtype for task in tasks.values() for name, dtype in task.own_columns.items()}
-    for name in dict.fromkeys(name for row in told for name in row):
-        column = _column([row.get(name) for row in told], dtypes.get(name))
+    for name in dict.fromkeys(name for row in known for name in row):
+        column = _column([row.get(name) for row in known], dtypes.get(name))
         if name not in table.column_names and column.null_count < len(column):
             table = table.append_column(name, column)
     return table

@@ -31,7 +31,7 @@ from unblind.data.splits import (
 )
 from unblind.data.tables import SUFFIXES, read_table
 from unblind.errors import DatasetError, NoDatasetError
-from unblind.runtime.json_files import read_json
+from unblind.runtime.json_files import read_json_if_whole
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 Loader = Callable[[], pa.Table]
@@ -239,11 +239,11 @@ def _with_file_names(table: pa.Table, path: Path) -> pa.Table:
 
 
 def _ours(
-    table: pa.Table, columns: Columns, bases: Sequence[Path], homes: Sequence[Path], where: str
+    table: pa.Table, columns: Columns, bases: Sequence[Path], homes: Sequence[Path], source: str
 ) -> pa.Table:
     answers = {columns.get("answer", "answer"), *NAMES["answer"]}
-    table = with_class_names(table, answers, where)
-    return with_images(with_our_columns(table, columns, where), bases, homes, where)
+    table = with_class_names(table, answers, source)
+    return with_images(with_our_columns(table, columns, source), bases, homes, source)
 
 
 def _with_ids(table: pa.Table, folder: Path) -> pa.Table:
@@ -264,21 +264,14 @@ def _with_ids(table: pa.Table, folder: Path) -> pa.Table:
 def _on_disk(folder: Path, columns: Columns) -> dict[str, Loader]:
     """The splits of a folder that `save_to_disk` of `datasets` wrote; empty for another folder."""
     if (folder / "dataset_dict.json").is_file():
-        splits = _json(folder / "dataset_dict.json").get("splits")
+        splits = (read_json_if_whole(folder / "dataset_dict.json") or {}).get("splits")
         if not isinstance(splits, list):
             raise DatasetError(f"{folder / 'dataset_dict.json'}: names no splits; save the dataset again")
         return {str(split): partial(_load_from_disk, folder / str(split), columns) for split in splits}
     if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
-        split = _json(folder / "state.json").get("_split")
+        split = (read_json_if_whole(folder / "state.json") or {}).get("_split")
         return {str(split or "train"): partial(_load_from_disk, folder, columns)}
     return {}
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return read_json(path)
-    except Exception as error:
-        raise DatasetError(str(error)) from None
 
 
 def _load_from_disk(folder: Path, columns: Columns) -> pa.Table:
@@ -319,18 +312,14 @@ def _load_from_hub(source: str, split: str, columns: Columns) -> pa.Table:
 def _ask_hub(source: str, question: Callable[[], Any]) -> Any:
     from datasets.exceptions import DatasetNotFoundError
 
+    from unblind.runtime.hub_errors import message_of, not_found, reading_advice
+
     try:
         return question()
-    except DatasetNotFoundError:
+    except Exception as error:  # also what a strange repository leads the loaders to
+        advice = reading_advice(error, source, "dataset")
+        if advice is None and isinstance(error, DatasetNotFoundError):
+            advice = not_found(source, "dataset")
         raise DatasetError(
-            f"{source}: neither a file or folder here, nor a dataset that you may read on the Hugging Face"
-            " Hub; check the name, and for a gated or private one run `hf auth login`"
-        ) from None
-    except ConnectionError:
-        raise DatasetError(
-            f"{source}: no such file or folder here, and the Hugging Face Hub cannot be reached;"
-            " check the path, or the network"
-        ) from None
-    except Exception as error:  # what a strange repository leads the loaders to
-        reason = str(error).partition("\n")[0]
-        raise DatasetError(f"{source}: cannot be loaded from the Hugging Face Hub ({reason})") from error
+            advice or f"{source}: cannot be loaded from the hub ({message_of(error)})"
+        ) from error

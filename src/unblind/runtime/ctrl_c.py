@@ -1,8 +1,8 @@
-"""Ctrl-C: one ends the process within two seconds, with exit code 130 and one sentence; more change nothing.
+"""Ctrl-C: one ends the process within two seconds, with exit code 130 and a sentence; more change nothing.
 
-The work gets a KeyboardInterrupt and cleans up behind it. Where that is not heard in time (a long call of C, a
-library that takes it for its own error), the process ends all the same. Nothing here takes time to import, so
-that a Ctrl-C during the imports of others is met as well.
+The work gets a KeyboardInterrupt and cleans up behind it. Where that is not heard in time (a long call of C,
+a library that takes it for its own error), the process ends all the same. Nothing here takes long to import,
+so that a Ctrl-C during the imports of others is met as well.
 """
 
 from __future__ import annotations

@@ -29,16 +29,15 @@ from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
 from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.vision_cache import cached_features, without_tower
-from unblind.recipe import STREAM, TrainOptions, load_recipe
+from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import main_process, shared, world
+from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import enough_memory, keep_freed_memory
 from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
 from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_step
-
-__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "train"]
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "workers"}
@@ -187,11 +186,13 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Only what YAML and JSON know."""
-    plain = {Path: str, tuple: list}
-    return {
-        key: next((to(v) for kind, to in plain.items() if isinstance(v, kind)), v)
-        for key, v in values.items()
-    }
+    return {key: _plain_value(value) for key, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 def _finished(options: TrainOptions) -> TrainResult | None:
@@ -199,7 +200,7 @@ def _finished(options: TrainOptions) -> TrainResult | None:
     if not path.is_file():
         return None
     with claim(options.out, _settings(options), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", json.loads(path.read_text("utf-8")))
+        return TrainResult(options.out, options.out / "adapter", read_json(path))
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from shlex import join
 from typing import Any
 
 import numpy as np
@@ -188,7 +189,7 @@ class CircledLetter(Task[Scene]):
             return [f"The benchmark's words in {fonts}{stand_in if 'Liberation' in fonts else ''}."]
         if not resources.skipped or options.fonts == Options.fonts:
             return []
-        list_them = f"unblind fonts {' '.join(options.fonts)} --left-out"
+        list_them = f"unblind fonts {join(options.fonts)} --left-out"
         return [f"{len(resources.skipped)} font files were left out: {list_them}"]
 
     def caption(self, row: Row) -> Caption:

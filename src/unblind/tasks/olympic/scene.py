@@ -177,7 +177,8 @@ def is_off_benchmark(scene: Scene, known: NDArray[np.float64]) -> bool:
 
 def places(scene: Scene) -> NDArray[np.float64]:
     """Places and radii as shares of the image, (n, 3)."""
-    return np.array(scene.outlines) / np.array([scene.width, scene.height, scene.width])
+    shares: NDArray[np.float64] = np.array(scene.outlines) / (scene.width, scene.height, scene.width)
+    return shares
 
 
 def benchmark_places(scenes: Iterator[Scene]) -> NDArray[np.float64]:

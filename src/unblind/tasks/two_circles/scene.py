@@ -157,9 +157,10 @@ def is_whole(scene: Scene) -> bool:
 def draw(scene: Scene, without: str | None = None) -> Canvas:
     """Both circles, or one of them."""
     canvas = Canvas(scene.width, scene.height, scene.background)
-    for name, color in zip(("first", "second"), scene.colors, strict=True):
-        if name != without:
-            canvas.circle(*getattr(scene, name), color)
+    if without != "first":
+        canvas.circle(*scene.first, scene.colors[0])
+    if without != "second":
+        canvas.circle(*scene.second, scene.colors[1])
     return canvas
 
 
@@ -184,7 +185,8 @@ def is_off_benchmark(scene: Scene) -> bool:
 def _numbers(scene: Scene) -> NDArray[np.float64]:
     """Centres and radii as shares of the image, (6,)."""
     sizes = np.array([scene.width, scene.height, scene.width])
-    return (np.array([scene.first, scene.second]) / sizes).ravel()
+    numbers: NDArray[np.float64] = (np.array([scene.first, scene.second]) / sizes).ravel()
+    return numbers
 
 
 @lru_cache(maxsize=1)
