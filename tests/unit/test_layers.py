@@ -88,6 +88,12 @@ def test_every_room_has_its_floor() -> None:
     assert {room(name) for name in modules()} - {"__init__"} == set(FLOOR)
 
 
+def test_the_map_for_contributors_shows_these_floors() -> None:
+    page = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)
+    assert {name: int(floor) - 1 for floor, name in shown} == FLOOR
+
+
 def test_imports_go_one_way() -> None:
     known = modules()
     up = [
