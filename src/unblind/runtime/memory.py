@@ -64,7 +64,7 @@ def machine_memory() -> int | None:
 
 
 @contextmanager
-def enough_memory() -> Iterator[None]:
+def explain_out_of_memory() -> Iterator[None]:
     """Say what to do where the memory runs out in a step of training. Raises ModelError."""
     try:
         yield

@@ -33,7 +33,7 @@ from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, TrainOptions
-from unblind.runtime.distributed import world
+from unblind.runtime.distributed import world_size
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressLines
@@ -128,7 +128,7 @@ class AnswerTrainer(Trainer):
 
 def samples_per_step(options: TrainOptions) -> int:
     """In an optimizer step of all processes."""
-    return options.batch_size * options.accumulation * world()
+    return options.batch_size * options.accumulation * world_size()
 
 
 def make_trainer(
