@@ -6,11 +6,12 @@ from cyclopts.docs.markdown import generate_markdown_docs
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-from unblind.cli import COMMANDS, app
+from unblind.cli import COMMANDS, command_line
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add commands.md: each command's docstring and options."""
+    app = command_line()
     for name in COMMANDS:
         app[name].help = None  # the docstring, not the line in the list of commands
     text = generate_markdown_docs(app, generate_toc=False)

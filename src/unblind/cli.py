@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -14,9 +13,12 @@ from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
 from unblind.help import HelpFormatter, show_default
-from unblind.runtime.distributed import check_launch, first_to_fail, leave
+from unblind.runtime.broken_pipe import quiet_where_nobody_reads
+from unblind.runtime.distributed import check_launch, leave, register_failure
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import DISTRIBUTION
+
+_HELP_ALL = "--help-all"
 
 HELP = """Cure a vision-language model's blindness: which letter of a word is circled?
 
@@ -40,64 +42,78 @@ COMMANDS = {
     "pretrain": "Make the embedded tiny model again, from nothing.",
 }
 
-# What the operating system refuses, and the user can mend.
-_MENDABLE = {errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EPERM, errno.EROFS}
-
-app = App(
-    name="unblind",
-    help=HELP,
-    version=version(DISTRIBUTION),
-    help_format="markdown",
-    default_parameter=Parameter(
-        consume_multiple=True, negative_iterable=(), negative_none=(), show_default=show_default
-    ),
-)
-for _name, _help in COMMANDS.items():
-    app.command(f"unblind.commands.{_name}:{_name}", name=_name, help=_help, sort_key=len(list(app)))
-app["--version"].show = False  # it works, but the list has to fit a screen
+# What the operating system refuses, and how the user can mend that.
+_ADVICE = {
+    errno.ENOSPC: "free some space, or name another place (--out)",
+    errno.EDQUOT: "free some space, or name another place (--out)",
+    errno.EROFS: "name another place (--out)",
+    errno.EACCES: "change its permissions, or name another",
+    errno.EPERM: "change its permissions, or name another",
+    errno.EMFILE: "allow more open files (ulimit -n)",
+    errno.ENAMETOOLONG: "take a shorter name",
+    errno.EIO: "the disk, or the way to it, fails; copy the data to another one",
+}
 
 
 def main(tokens: Sequence[str] | None = None) -> NoReturn:
     """Run a command; exit with 0 when it is done, 2 when the user can mend it, 1 for a bug of ours.
 
-    Ctrl-C ends it with 130, SIGTERM with 143; both leave nothing half-written.
+    SIGTERM ends it with 143, and leaves nothing half-written. Whoever stops reading what it prints, as `head`
+    does, ends it with 141.
     """
     tokens = sys.argv[1:] if tokens is None else tokens
     try:
         check_launch(tokens[0] if tokens else "")
-        app.config = _recipe(tokens)
-        with on_sigterm(_stop), _help_as_asked(tokens) as arguments:
+        app = command_line(tokens)
+        arguments = ["--help" if token == _HELP_ALL else token for token in tokens]
+        with quiet_where_nobody_reads(), on_sigterm(_stop):
             app(arguments, exit_on_error=False, print_error=False)
     except (UnblindError, CycloptsError) as error:
         _fail(" ".join(str(error).split()))
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if error.errno not in _ADVICE:
             raise
-        _fail(f"{error.filename or 'the disk'}: {error.strerror}; free space, or name another place (--out)")
+        _fail(f"{error.filename or 'the disk'}: {error.strerror}; {_ADVICE[error.errno]}")
     except Stopped as stopped:
-        if first_to_fail():
+        if register_failure():
             print(f"unblind: {stopped.message}", file=sys.stderr, flush=True)
         raise
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception:
-        if not first_to_fail():  # but lost a process that had
+        if not register_failure():  # but lost a process that had
             sys.exit(2)
         raise
     leave()
     sys.exit(0)
 
 
-@contextmanager
-def _help_as_asked(tokens: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Let a command's docstring be its help, where COMMANDS gives it a line; and all of it for --help-all."""
-    command = app[tokens[0]] if tokens and tokens[0] in COMMANDS else App()
-    line, command.help = command.help, None
-    app.help_formatter = HelpFormatter(everything="--help-all" in tokens)
-    try:
-        yield ["--help" if argument == "--help-all" else argument for argument in tokens]
-    finally:
-        command.help = line
+def command_line(tokens: Sequence[str] = ()) -> App:
+    """All commands, none of them imported yet.
+
+    Args:
+        tokens: what was typed. The command that it names has its docstring for a help, where the list of
+            commands has its line; --help-all explains every option; --recipe sets defaults of options.
+
+    Raises:
+        RecipeError: no such recipe, or a bad one.
+    """
+    app = App(
+        name="unblind",
+        help=HELP,
+        version=version(DISTRIBUTION),
+        help_format="markdown",
+        help_formatter=HelpFormatter(everything=_HELP_ALL in tokens),
+        config=_recipe(tokens),
+        default_parameter=Parameter(
+            consume_multiple=True, negative_iterable=(), negative_none=(), show_default=show_default
+        ),
+    )
+    for number, (name, line) in enumerate(COMMANDS.items()):
+        called = name in tokens[:1]
+        app.command(
+            f"unblind.commands.{name}:{name}", name=name, help=None if called else line, sort_key=number
+        )
+    app["--version"].show = False  # it works, but the list has to fit a screen
+    return app
 
 
 def _stop() -> NoReturn:
@@ -121,10 +137,6 @@ def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:
 
 
 def _fail(message: str) -> NoReturn:
-    if first_to_fail():
+    if register_failure():
         print(f"unblind: {message}", file=sys.stderr, flush=True)
     sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

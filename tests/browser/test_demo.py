@@ -34,6 +34,8 @@ from playwright.sync_api import Page, expect
 
 from browser.conftest import Open
 
+pytestmark = pytest.mark.slow
+
 Keep = Callable[[Page, str], None]
 
 
@@ -55,7 +57,7 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(log: Path, *arguments: object, **environment: str) -> Iterator[str]:
     """Run `unblind demo` on a free port; gives its address."""
-    command = [sys.executable, "-m", "unblind.cli", "demo", "--port", "0", *map(str, arguments)]
+    command = [sys.executable, "-m", "unblind", "demo", "--port", "0", *map(str, arguments)]
     with (
         log.open("w") as errors,
         subprocess.Popen(

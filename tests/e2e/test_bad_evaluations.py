@@ -121,7 +121,10 @@ def test_predictions_of_other_samples(unblind: Run, rows: list[dict[str, Any]], 
     pq.write_table(table.set_column(table.column_names.index("answer"), "answer", pa.array(changed)), others)
     assert_refused(unblind("compare", out, few), "1 of 4 samples are in", "first 'test-0000003'")
     assert_refused(unblind("compare", out, others), "'test-0000000' has the answer", "other samples")
-    write(tmp_path / "test.parquet", [row | {"word": row["word"][::-1]} for row in rows[:4]])
+    write(
+        tmp_path / "test.parquet",
+        [row | {"scene": later["scene"]} for row, later in zip(rows[:4], rows[4:8], strict=True)],
+    )
     done = unblind("report", out, "--out", tmp_path / "r.html")
     assert_refused(done, str(file), "test-0000000", "other samples")
     assert not (tmp_path / "r.html").exists()

@@ -5,13 +5,11 @@ Three kills a command; `make soak` sets UNBLIND_KILLS to 20. UNBLIND_SEED draws 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -24,12 +22,14 @@ import torch
 
 import small_model
 from e2e.conftest import Run
+from running import Running
 from unblind.training.checkpoints import newest_checkpoint
 
 KILLS = int(os.environ.get("UNBLIND_KILLS", "3"))
 SEED = int(os.environ.get("UNBLIND_SEED", "0"))
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="no process groups and signals like these"),
     pytest.mark.timeout(600 + 120 * KILLS),
 ]
@@ -62,37 +62,10 @@ STEPS = [
 ]
 
 
-class Command:
-    """One command of the real command line, in a process group of its own."""
-
-    def __init__(self, log: Path, *arguments: object) -> None:
-        self.log = log
-        line = [sys.executable, "-m", "unblind.cli", *map(str, arguments)]
-        with log.open("ab") as file:
-            self.process = subprocess.Popen(
-                line,
-                stdout=file,
-                stderr=file,
-                start_new_session=True,
-                env=os.environ | {"OMP_NUM_THREADS": "1"},
-            )
-
-    def wait_for(self, happened: Callable[[], bool]) -> None:
-        """Until something happened, or the command ended."""
-        while self.process.poll() is None and not happened():
-            time.sleep(0.005)
-
-    def signal(self, number: int) -> int:
-        """Send a signal to all its processes; the exit code."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, number)
-        return self.process.wait(timeout=600)
-
-    def __enter__(self) -> Command:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.signal(signal.SIGKILL)
+def start(log: Path, *arguments: object) -> Running:
+    """One command of the real command line; what it prints is added to the log."""
+    with log.open("ab") as file:
+        return Running("-m", "unblind", *arguments, stdout=file, stderr=file)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -174,14 +147,14 @@ def test_a_command_killed_again_and_again(
     while kills < KILLS:
         before = files(out)
         began = time.monotonic()
-        with Command(log, *command(name, samples, out)) as running:
+        with start(log, *command(name, samples, out)) as running:
             if moments.random() < 0.7:  # in the midst of work, which is short beside the imports
                 running.wait_for(lambda before=before: bool(files(out) - before - {out / ".unblind.lock"}))
                 time.sleep(moments.uniform(0, 0.6))
             else:
                 end = began + moments.uniform(0, seconds)
                 running.wait_for(lambda end=end: time.monotonic() > end)
-            code = running.signal(signal.SIGKILL)
+            code = running.signal_tree(signal.SIGKILL)
         if code == -signal.SIGKILL:
             kills += 1
             continue
@@ -189,8 +162,8 @@ def test_a_command_killed_again_and_again(
         seconds = time.monotonic() - began
         assert result(name, out) == expected
         shutil.rmtree(out)
-    with Command(log, *command(name, samples, out)) as running:
-        assert running.process.wait(timeout=600) == 0, log.read_text()
+    with start(log, *command(name, samples, out)) as running:
+        assert running.wait(timeout=600) == 0, log.read_text()
     assert result(name, out) == expected
     assert not [path for path in files(out) if path.name.endswith(".tmp")]
     assert not (out / "parts").exists()
@@ -255,9 +228,9 @@ def test_sigterm_while_drawing_reaches_all_processes(
     samples: Path, whole: Callable[[str], object], tmp_path: Path, unblind: Run
 ) -> None:
     out, log = tmp_path / "out", tmp_path / "log"
-    with Command(log, *command("generate", samples, out)) as running:
+    with start(log, *command("generate", samples, out)) as running:
         running.wait_for(lambda: any((out / "data").glob("*.parquet")))
-        assert running.signal(signal.SIGTERM) == 143, log.read_text()
+        assert running.signal_tree(signal.SIGTERM) == 143, log.read_text()
     assert log.read_text().strip().splitlines()[-1].startswith("unblind: stopped by SIGTERM")
     assert not [path for path in files(out) if path.name.endswith(".tmp")]
     assert unblind(*command("generate", samples, out)).code == 0

@@ -1,21 +1,18 @@
 """Several processes on one task, started by torchrun and accelerate launch, on a CPU over gloo."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import datasets
-import psutil
 import pyarrow.parquet as pq
 import pytest
 from safetensors.torch import load_file
 
 import small_model
+from running import ROOT, Running
 from unblind.data.reading import read
 from unblind.evaluation.run import evaluate
 from unblind.models.loading import load
@@ -23,8 +20,9 @@ from unblind.recipe import TrainOptions
 from unblind.training.checkpoints import newest_checkpoint
 from unblind.training.run import train
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 250  # seconds
+
+pytestmark = pytest.mark.slow
 TORCHRUN = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 PLAIN = {"device": "cpu", "dtype": "float32"}
 TRAINING = PLAIN | {"max_steps": 6, "accumulation": 1, "eval_every": 3, "log_every": 1, "warmup_steps": 0}
@@ -42,27 +40,12 @@ def launch(
 ) -> subprocess.CompletedProcess[str]:
     """Start two processes, and kill them and their launcher when something happened; options become flags."""
     flags = [text for name, value in options.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    command = [sys.executable, "-m", *map(str, arguments), *flags]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment) as process:
+    with Running("-m", *arguments, *flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         if kill_when:
-            kill(process, kill_when)
-        try:
-            out, err = process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.terminate()  # the launcher ends what it started
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
-
-
-def kill(launcher: subprocess.Popen[str], happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while launcher.poll() is None and not happened() and time.monotonic() < end:
-        time.sleep(0.002)
-    main = psutil.Process(launcher.pid)
-    for process in [main, *main.children(recursive=True)]:
-        process.kill()
+            running.wait_for(kill_when)
+            running.signal_tree(signal.SIGKILL)
+        out, err = running.communicate(timeout=PATIENCE)
+    return subprocess.CompletedProcess(running.args, running.returncode, out, err)
 
 
 def rows(run: Path) -> list[dict]:

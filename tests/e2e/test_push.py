@@ -46,7 +46,7 @@ def push(hub: Hub | str, cwd: Path, *arguments: object, token: str | None = TOKE
     }
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING"))} | own
     done = subprocess.run(
-        [sys.executable, "-m", "unblind.cli", "push", *map(str, arguments)],
+        [sys.executable, "-m", "unblind", "push", *map(str, arguments)],
         env=environment | ({"HF_TOKEN": token} if token else {}),
         cwd=cwd,
         capture_output=True,

@@ -25,7 +25,7 @@ from PIL import Image
 
 import small_model
 import unblind
-from unblind.cli import app, main
+from unblind.cli import command_line, main
 
 HERE = Path(__file__).parent
 COLUMNS = ("id", "image", "prompt", "answer", "word", "letter", "index", "font", "ambiguous", "scene")
@@ -47,7 +47,7 @@ OPTIONS_OF = {  # of `unblind generate`
 FOLDER = "--layout imagefolder --train 16 --validation 4 --test 8 --seed 4 --case mixed"
 QUESTIONS = "--train 0 --validation 0 --test 32 --seed 5 --case mixed"
 COLOURED = (
-    "--train 0 --validation 0 --test 32 --seed 12 --case mixed --prompt word"
+    "--train 0 --validation 0 --test 32 --seed 15 --case mixed --prompt word"
     " --text-color random --background random --ellipse-color random"
 )
 NEAR = 2e-3  # probabilities, between two processors
@@ -134,7 +134,7 @@ def options() -> dict[str, dict[str, dict[str, Any]]]:
 
 def _options(command: str) -> dict[str, dict[str, Any]]:
     found = {}
-    for argument in app[command].assemble_argument_collection():
+    for argument in command_line()[command].assemble_argument_collection():
         if argument.name == "*":  # a class of options; they follow
             continue
         kind, choices = _type(argument.hint)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
@@ -73,8 +74,8 @@ def quickstart(
         write_json(out / "metrics.json", {"blind": blind, "after": after, "train": training})
         report = write_report(out / "report.html", [out])
     show({"blind": blind, "after fine-tuning": after})
-    console.print(f"\nReport: {report}")
-    console.print(f"Try it:  unblind predict --adapter {out / 'train'} IMAGE...")
+    print(f"\nReport: {report}")
+    print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))} IMAGE...")
 
 
 def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[str, Any]:

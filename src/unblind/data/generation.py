@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -82,11 +83,7 @@ def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 def remarks(options: DatasetOptions) -> list[str]:
     """What a person should know of what a dataset of these options is drawn with."""
-    return [
-        remark
-        for one in mixture_of(options).components
-        for remark in one.task.remarks(one.options, one.resources, options.preset)
-    ]
+    return mixture_of(options).remarks
 
 
 def builder_for(out: Path, options: DatasetOptions) -> Builder:
@@ -101,8 +98,10 @@ def _draw_all(
     options = builder.mixture.options
     with progress("Drawing", sum(options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
-        for rows in (spread_by_ray if engine == "ray" else spread)(builder.make, missing, workers):
-            advance(rows)
+        # closed at once when something fails, so that no process goes on
+        with closing((spread_by_ray if engine == "ray" else spread)(builder.make, missing, workers)) as done:
+            for rows in done:
+                advance(rows)
     if engine == "ray":
         sweep(builder.out)  # what lost machines left
     if options.layout == "imagefolder":

@@ -29,9 +29,8 @@ class AdapterFiles:
 
 def adapter_folder(folder: Path) -> Path | None:
     """Where the adapter of a run folder, or of a folder that peft saved, lies; None if there is none."""
-    inner = folder / "adapter"
-    found = inner if (inner / CONFIG).is_file() else folder
-    return found if (found / CONFIG).is_file() else None
+    folders = (folder / "adapter", folder)
+    return next((candidate for candidate in folders if (candidate / CONFIG).is_file()), None)
 
 
 def read_adapter(folder: Path) -> AdapterFiles:

@@ -60,7 +60,8 @@ def add_adapter(
     if not {"lora", "full"} & set(scopes.values()):
         raise RecipeError("language, projector and vision are all frozen; set one of them to lora or full")
     family = family_of(model.config)
-    lora, full = ([part for part, scope in scopes.items() if scope == kind] for kind in ("lora", "full"))
+    lora = [part for part, scope in scopes.items() if scope == "lora"]
+    full = [part for part, scope in scopes.items() if scope == "full"]
     linear = [] if target_modules else [name for part in lora for name in _linear_layers(model, family, part)]
     config = LoraConfig(
         r=rank,

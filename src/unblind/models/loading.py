@@ -6,19 +6,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub.errors import (
-    GatedRepoError,
-    HfHubHTTPError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
 from peft import PeftModel
 from safetensors import SafetensorError
 from transformers import (
@@ -39,6 +32,7 @@ from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization
 from unblind.runtime.distributed import shared, world
+from unblind.runtime.hub_errors import message_of, reading_advice
 from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import free_memory
 from unblind.runtime.versions import install_command
@@ -62,6 +56,11 @@ class Loaded:
     def family(self) -> Family:
         """The model's family."""
         return family_of(base_of(self.model).config)
+
+    @property
+    def called(self) -> str:
+        """What an error calls it."""
+        return self.name if self.adapter is None else f"{self.name} with {self.adapter}"
 
 
 def load(
@@ -91,7 +90,8 @@ def load(
         ModelError: of no known family, incomplete, gated, unknown, no network, no such device, an adapter
             that is none or belongs to another base, bitsandbytes missing.
     """
-    on, weights_dtype = choose_device(device), choose_dtype(dtype, choose_device(device))
+    target = choose_device(device)
+    weights_dtype = choose_dtype(dtype, target)
     source = str(EMBEDDED.get(name, name))
     if Path(source).is_dir():
         _check_files(Path(source))
@@ -101,7 +101,7 @@ def load(
     family = family_of(config)
     options: dict[str, Any] = {} if revision is None else {"revision": revision}
     if quantization is None:
-        _check_memory(name, config, weights_dtype, on)
+        _check_memory(name, config, weights_dtype, target)
     else:
         spared = HEAD if quantize_vision else [*family.parts["vision"], *family.parts["projector"], *HEAD]
         quantized = _bitsandbytes(quantization, weights_dtype, double_quantization, spared)
@@ -109,11 +109,14 @@ def load(
     with _loading(name):
         processor = family.load_processor(source, **options)
         if quantization is not None:
-            options |= {"quantization_config": quantized, "device_map": {"": on}}
-        model = _load_weights(source, weights_dtype, on, **options)
-    family.tune(model, on)
-    wrapped = model if adapter is None else load_adapter(model, Path(adapter))
-    return Loaded(wrapped.eval(), processor, name, revision, None if adapter is None else str(adapter), on)
+            options |= {"quantization_config": quantized, "device_map": {"": target}}
+        model = _load_weights(source, weights_dtype, target, **options)
+    family.tune(model, target)
+    loaded = Loaded(model, processor, name, revision, None, target)
+    if adapter is not None:
+        loaded = replace(loaded, model=load_adapter(model, Path(adapter)), adapter=str(adapter))
+    loaded.model.train(False)
+    return loaded
 
 
 def configuration(name: str, revision: str | None = None, *, known: bool = False) -> PreTrainedConfig:
@@ -274,34 +277,7 @@ def _loading(name: str) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        causes = list(_causes(error))
-        raise ModelError(_advice(name, causes)) from error
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
-
-
-def _advice(name: str, causes: list[BaseException]) -> str:
-    def among(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if among(GatedRepoError):
-        return (
-            f"{name} is gated: accept its licence at https://huggingface.co/{name},"
-            " then run `hf auth login` with a token of that account"
-        )
-    if among(RevisionNotFoundError):
-        return f"{name} has no such revision; name another (--revision)"
-    if among(RepositoryNotFoundError):
-        return f"{name} is neither a folder here nor a model on the hub (or it is private); check --model"
-    if any(isinstance(cause, HfHubHTTPError) and cause.response.status_code == 401 for cause in causes):
-        return f"the hub refuses your token for {name}; log in with a valid one: `hf auth login`"
-    reason = " ".join(str(causes[0]).split())
-    if Path(name).is_dir() or name in EMBEDDED:
-        return f"{name} cannot be loaded ({reason[:200]}); copy or download the folder again"
-    if "couldn't connect" in reason.lower() or among(LocalEntryNotFoundError, ConnectionError):
-        return f"{name} is no folder, and the hub cannot be reached; check the network or --model"
-    return f"{name} cannot be loaded ({reason[:200]}); check --model"
+        local = Path(name).is_dir() or name in EMBEDDED
+        advice = None if local else reading_advice(error, name, "model")
+        step = "copy or download the folder again" if local else "check --model"
+        raise ModelError(advice or f"{name} cannot be loaded ({message_of(error)[:200]}); {step}") from error

@@ -131,10 +131,10 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
     """
     config = configuration(name, revision, known=True)
     for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
-        told = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
-        for batch in (told.batch_size, 1):
-            one = replace(told, batch_size=batch)
-            yield Job(f"train, {recipe}", recipe, batch, training_memory(config, one, dtype))
+        options = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
+        for batch in (options.batch_size, 1):
+            memory = training_memory(config, replace(options, batch_size=batch), dtype)
+            yield Job(f"train, {recipe}", recipe, batch, memory)
     yield Job("evaluate", None, 32, evaluation_memory(config, dtype))
     yield Job("evaluate, nf4", None, 32, evaluation_memory(config, dtype, quantization="nf4"))
 

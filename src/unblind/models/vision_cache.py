@@ -21,13 +21,13 @@ import torch
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from unblind.errors import DatasetError, ModelError, RecipeError
+from unblind.errors import DatasetError, RecipeError
 from unblind.models.adapters import base_of
 from unblind.models.collate import image_of, name_of
 from unblind.models.family import FixedGrid, with_fixed_grid
 from unblind.models.loading import Loaded
 from unblind.models.weights import hash_weights
-from unblind.runtime.json_files import read_json
+from unblind.runtime.json_files import read_json_if_whole
 from unblind.runtime.outputs import atomic, write_text
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
@@ -158,12 +158,12 @@ def _key(loaded: Loaded, tower: nn.Module, digests: Iterable[str]) -> str:
 def _read_index(home: Path) -> Features | None:
     """The features in a folder; None if it is not there, or not whole."""
     try:
-        about = read_json(home / "index.json")
+        about = read_json_if_whole(home / "index.json") or {}
         shape, dtype = (about["shape"][0], about["shape"][1]), getattr(torch, about["dtype"])
         index = {digest: (number, checksum) for digest, (number, checksum) in about["index"].items()}
         features = Features(home, shape, dtype, index)
         whole = (home / "features.bin").stat().st_size == len(index) * features.bytes_each
-    except (OSError, ModelError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
         return None
     return features if whole else None
 

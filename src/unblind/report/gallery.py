@@ -96,15 +96,14 @@ def read_images(
 
 
 def _same(row: Row, other: Row, told_by: Sequence[str]) -> bool:
-    """Whether two rows are of one sample: by the scene if both have it, or else by answer and columns.
+    """Whether two rows are of one sample: by the columns, and by the scene, or else by the answer.
 
-    The answers alone may differ: a picture may be asked about otherwise than its dataset does.
+    The answers to one scene may differ: it may be asked about otherwise than its dataset does.
     """
-    if row.get("scene") and other.get("scene"):
-        return bool(row["scene"] == other["scene"])
-    return row["answer"] == other["answer"] and all(
+    columns = (*told_by, "scene" if row.get("scene") and other.get("scene") else "answer")
+    return all(
         row[column] == other[column]
-        for column in told_by
+        for column in columns
         if row.get(column) is not None and other.get(column) is not None
     )
 

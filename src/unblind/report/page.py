@@ -177,7 +177,7 @@ def _cards(study: Study, budget: int, few: bool) -> tuple[list[Card], list[Card]
     """The wrong and the right samples that are shown, each with its image where that is at hand."""
     wrong, right = pick(study, few)
     rows = {str(row["id"]): row for row in study.last.answered.rows}
-    texts = [name for name, kind in study.task.own_columns.items() if kind == "string"]
+    texts = [name for name, type_ in study.task.own_columns.items() if type_ == "string"]
     wanted = {card.id: rows[card.id] for card in wrong + right}
     images = read_images(study.images, wanted, texts, budget)
     return with_images(wrong, images), with_images(right, images)

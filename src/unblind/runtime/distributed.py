@@ -97,8 +97,10 @@ def leave() -> None:
             dist.destroy_process_group()
 
 
-def first_to_fail() -> bool:
-    """Whether no other process failed before this one. The first speaks; the others' errors follow from its.
+def register_failure() -> bool:
+    """Tell the other processes that this one failed; whether it is the first, whose message is to be shown.
+
+    The others' errors follow from its.
 
     The launcher's store, which outlives the processes, remembers it.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, TypeVar
 
 from unblind.errors import OutputError, RecipeError, UnblindError
@@ -12,7 +12,7 @@ from unblind.runtime.versions import install_command
 Job = TypeVar("Job")
 
 
-def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Iterator[int]:
+def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Generator[int]:
     """Do the jobs on a cluster, a core each; yields results as they come. What a lost machine had is redone.
 
     Args:

@@ -130,9 +130,9 @@ def check(predictions: pa.Table) -> None:
     """
     missing = [name for name in REQUIRED if name not in predictions.column_names]
     if missing:
-        found = ", ".join(predictions.column_names) or "none"
+        there = ", ".join(predictions.column_names) or "none"
         raise DatasetError(
-            f"predictions lack the column {missing[0]!r} (found: {found}); run `unblind evaluate` again"
+            f"predictions lack the column {missing[0]!r} (found: {there}); run `unblind evaluate` again"
         )
     if predictions.num_rows == 0:
         raise DatasetError("predictions are empty: evaluate at least one sample")

@@ -76,10 +76,10 @@ def merge_adapter(
         DatasetError: a broken row.
         RecipeError: the run's config.yaml is damaged.
     """
-    told = _trained_as(Path(adapter))
+    run = _run_options(Path(adapter))
     rows = drawn(SAMPLES) if rows is None else rows
-    prompt = None if told is None else told.prompt
-    if told is None:
+    prompt = None if run is None else run.prompt
+    if run is None:
         trained = load(model, adapter=adapter, revision=revision, device=device)
     else:
         trained = load(
@@ -87,10 +87,10 @@ def merge_adapter(
             adapter=adapter,
             revision=revision,
             device=device,
-            dtype=told.dtype,
-            quantization=told.quantization,
-            double_quantization=told.double_quantization,
-            quantize_vision=told.quantize_vision,
+            dtype=run.dtype,
+            quantization=run.quantization,
+            double_quantization=run.double_quantization,
+            quantize_vision=run.quantize_vision,
         )
     before = _next_token(trained, rows, prompt)
     del trained
@@ -105,11 +105,11 @@ def merge_adapter(
         same=float((before.argmax(-1) == after.argmax(-1)).float().mean()),
         mean=float(distances.mean()),
         largest=float(distances.max()),
-        quantization=None if told is None else told.quantization,
+        quantization=None if run is None else run.quantization,
     )
 
 
-def _trained_as(adapter: Path) -> TrainOptions | None:
+def _run_options(adapter: Path) -> TrainOptions | None:
     """The options of the run that made an adapter; None for one that `unblind train` did not make."""
     for folder in (adapter, adapter.parent):
         path = folder / "config.yaml"

@@ -13,7 +13,7 @@ from typing import Literal
 
 from httpx2 import HTTPError
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, get_token
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.utils import disable_progress_bars, validate_repo_id  # type: ignore[attr-defined]
 
 from unblind.data.dataset_card import published_card
@@ -21,6 +21,7 @@ from unblind.data.sources import find
 from unblind.errors import HubError, ModelError, NoDatasetError
 from unblind.models.adapter_files import CONFIG, WEIGHTS, AdapterFiles, adapter_folder, read_adapter
 from unblind.models.embedded import EMBEDDED
+from unblind.runtime.hub_errors import writing_advice
 from unblind.runtime.versions import versions
 from unblind.sharing.hub_results import eval_results, found_results, read_results
 from unblind.sharing.model_card import model_card
@@ -120,7 +121,7 @@ def push(upload: Upload, repo: str, *, private: bool = False) -> str:
     if not sys.stderr.isatty():
         disable_progress_bars()
     api = HfApi(token=token, library_name="unblind", library_version=versions()["unblind"])
-    with _talking(repo, token):
+    with _talking(repo):
         paths = _existing(api, upload, repo, private)
         if paths is None:
             api.create_repo(repo, repo_type=upload.repo_type, private=private or None)
@@ -157,33 +158,13 @@ def _existing(api: HfApi, upload: Upload, repo: str, private: bool) -> list[str]
 
 
 @contextmanager
-def _talking(repo: str, token: str) -> Iterator[None]:
-    """Turn what goes wrong with the hub into a line that says what to do, and that never holds the token."""
+def _talking(repo: str) -> Iterator[None]:
+    """Turn what goes wrong with the hub into a line that says what to do."""
     try:
         yield
     except (HTTPError, OSError, ValueError, RuntimeError) as error:
         cause = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
-        message = getattr(cause, "server_message", None) or str(cause) or type(cause).__name__
-        message = " ".join(message.replace(token, "***").split())[:300]
-        raise HubError(_advice(repo, cause, message)) from None
-
-
-def _advice(repo: str, error: BaseException, message: str) -> str:
-    status = error.response.status_code if isinstance(error, HfHubHTTPError) else None
-    if status is None and not isinstance(error, ValueError):
-        return f"{constants.ENDPOINT} cannot be reached ({message}); check the network and push again"
-    if status == 401:
-        return "the hub does not know your token; run `hf auth login` again, or set HF_TOKEN to a valid one"
-    if status == 403:
-        return (
-            f"your token may not write to {repo} ({message}); use one with write access"
-            " (https://huggingface.co/settings/tokens), or name a repository of your own"
-        )
-    if status == 404:
-        return f"{repo} cannot be made or found ({message}); check the name before the slash"
-    if status is not None and (status >= 500 or status == 429):
-        return f"the hub is out of order or busy ({status}: {message}); run the same command again later"
-    return f"the hub does not take it for {repo} ({message}); correct that and push again"
+        raise HubError(writing_advice(cause, repo)) from None
 
 
 def _check_id(repo: str) -> None:

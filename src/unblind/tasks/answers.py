@@ -52,7 +52,12 @@ MISCOUNTS = {
 }
 
 
-def chance(answers: AnswerSpace, among: Sequence[str] | None = None) -> BaseRate:
-    """Picking an answer at random: of all choices, or of those that the benchmark has."""
-    number = len(among or answers.choices or ())
-    return BaseRate(f"one of {number} at random", lambda _: 1 / number)
+def chance(answers: AnswerSpace, among: Sequence[str] = ()) -> BaseRate:
+    """One answer at random: of all choices, or of those that the benchmark has where no other occurs."""
+    everything, usual = len(answers.choices or ()), frozenset(among)
+
+    def rate(rows: Sequence[Row]) -> float:
+        return 1 / (len(usual) if usual.issuperset(row["answer"] for row in rows) else everything)
+
+    few = f", or of the {len(usual)} that the benchmark has where there are no others" if usual else ""
+    return BaseRate("Chance", rate, f"One of the {everything} possible answers at random{few}.")

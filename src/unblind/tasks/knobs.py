@@ -10,6 +10,7 @@ from unblind.errors import SceneError
 from unblind.options import flag
 
 Range = tuple[float, float]  # the ends
+THINNEST = 0.5  # px: thinner lines can hardly be seen
 
 
 def check_image_size(size: int) -> None:

@@ -22,12 +22,12 @@ DEFAULT_TASK = "circled-letter"
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
     "line-intersections": "unblind.tasks.line_intersections.task",
-    "nested-squares": "unblind.tasks.nested_squares.task",
-    "grid": "unblind.tasks.grid.task",
-    "subway": "unblind.tasks.subway.task",
     "two-circles": "unblind.tasks.two_circles.task",
     "olympic-circles": "unblind.tasks.olympic.circles",
     "olympic-pentagons": "unblind.tasks.olympic.pentagons",
+    "nested-squares": "unblind.tasks.nested_squares.task",
+    "grid": "unblind.tasks.grid.task",
+    "subway": "unblind.tasks.subway.task",
 }
 
 

@@ -32,22 +32,22 @@ class Heads(nn.Module):
         """
         letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
         said = self.letter(tokens).float().view(-1, 1 + len(LETTERS))
-        found, blank = letters > BLANK, letters == BLANK
-        ringed = circled[found] > 0.5
+        printed, blank = letters > BLANK, letters == BLANK
+        ringed = circled[printed] > 0.5
         weight = 1.0 + (_CIRCLED_WEIGHT - 1.0) * (ringed & self.circles)
-        named = F.cross_entropy(said[found], letters[found], reduction="none")
+        named = F.cross_entropy(said[printed], letters[printed], reduction="none")
         loss = (weight * named).sum() / weight.sum() + F.cross_entropy(said[blank], letters[blank])
-        circles = self.circled(tokens).float().flatten()[found]
+        circles = self.circled(tokens).float().flatten()[printed]
         if self.circles:
-            loss = loss + F.binary_cross_entropy_with_logits(circles, circled[found])
-        place = self.place(tokens).float().view(-1, MAX_LENGTH)[found]
-        loss = loss + 0.25 * F.cross_entropy(place, places[found])
+            loss = loss + F.binary_cross_entropy_with_logits(circles, circled[printed])
+        place = self.place(tokens).float().view(-1, MAX_LENGTH)[printed]
+        loss = loss + 0.25 * F.cross_entropy(place, places[printed])
         with torch.no_grad():
-            correct = (said[found].argmax(-1) == letters[found]).float()
+            correct = (said[printed].argmax(-1) == letters[printed]).float()
             right = {
                 "letters": correct.mean(),
                 "circled letters": correct[ringed].mean(),
                 "circles": (circles[ringed] > 0).float().mean(),
-                "places": (place.argmax(-1) == places[found]).float().mean(),
+                "places": (place.argmax(-1) == places[printed]).float().mean(),
             }
         return loss, right

@@ -7,13 +7,12 @@ are there, and a checkpoint counts only while they agree.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import zlib
 from pathlib import Path
-from typing import Any
 
+from unblind.runtime.json_files import read_json_if_whole
 from unblind.runtime.outputs import write_json
 
 SEAL = "checksums.json"
@@ -36,7 +35,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
     """
     for path in reversed(_checkpoints(folder)):
         if _is_whole(path):
-            best = _read(path / STATE).get("best_model_checkpoint")
+            best = (read_json_if_whole(path / STATE) or {}).get("best_model_checkpoint")
             if best is None or _is_whole(folder / Path(str(best)).name):
                 return path
     return None
@@ -50,8 +49,8 @@ def remove_after(folder: Path, checkpoint: Path | None) -> None:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    return sorted(found, key=_step)
+    folders = folder.glob("checkpoint-*")
+    return sorted((path for path in folders if path.name.removeprefix("checkpoint-").isdigit()), key=_step)
 
 
 def _step(path: Path) -> int:
@@ -59,20 +58,11 @@ def _step(path: Path) -> int:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    sums = _read(checkpoint / SEAL)
+    sums = read_json_if_whole(checkpoint / SEAL) or {}
     try:
         return STATE in sums and all(_crc32(checkpoint / name) == sum_ for name, sum_ in sums.items())
     except OSError:
         return False
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """The mapping in a JSON file; empty if there is none."""
-    try:
-        found = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _crc32(path: Path) -> int:

@@ -17,9 +17,10 @@ from transformers import set_seed
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
+from unblind.data.columns import columns_named
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
-from unblind.data.sources import SPLIT_NAMES
+from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, trainable_parameters
@@ -28,16 +29,15 @@ from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
 from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.vision_cache import cached_features, without_tower
-from unblind.recipe import STREAM, TrainOptions, load_recipe
+from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import main_process, shared, world
+from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import enough_memory, keep_freed_memory
-from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
+from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
 from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_step
-
-__all__ = ["TrainOptions", "TrainResult", "fit", "load_recipe", "train"]
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "workers"}
@@ -71,6 +71,7 @@ def train(options: TrainOptions) -> TrainResult:
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
+    refuse_inside(options.out, options.data)
     if options.resume and (finished := _finished(options)):
         return finished
     training, validation = _samples(options)
@@ -144,8 +145,10 @@ def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets
         mixture = stream_mixture(options.data)
         length = (options.max_steps or 0) * samples_per_step(options)
         return Stream(mixture, length), validation_of(mixture, options.eval_samples)
-    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
-    return read(options.data, "train"), read(options.data, "validation") if watched else None
+    columns = columns_named(options.columns)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data, columns))
+    validation = read(options.data, "validation", columns=columns) if watched else None
+    return read(options.data, "train", columns=columns), validation
 
 
 def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
@@ -174,6 +177,8 @@ def _check(options: TrainOptions) -> None:
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    if not options.columns:  # as runs were before there were any
+        del settings["columns"]
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world()}  # by which batches grow
@@ -181,11 +186,13 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
     """Only what YAML and JSON know."""
-    plain = {Path: str, tuple: list}
-    return {
-        key: next((to(v) for kind, to in plain.items() if isinstance(v, kind)), v)
-        for key, v in values.items()
-    }
+    return {key: _plain_value(value) for key, value in values.items()}
+
+
+def _plain_value(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
 
 
 def _finished(options: TrainOptions) -> TrainResult | None:
@@ -193,7 +200,7 @@ def _finished(options: TrainOptions) -> TrainResult | None:
     if not path.is_file():
         return None
     with claim(options.out, _settings(options), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", json.loads(path.read_text("utf-8")))
+        return TrainResult(options.out, options.out / "adapter", read_json(path))
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:

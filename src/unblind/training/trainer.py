@@ -9,23 +9,17 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, cast
 
 import datasets
 import numpy as np
 import torch
-from accelerate import PartialState
-from accelerate.utils import reduce
 from peft import PeftModel
 from peft.helpers import disable_input_dtype_casting
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
     TrainingArguments,
 )
 from transformers.trainer_utils import EvalPrediction
@@ -35,14 +29,14 @@ from unblind.errors import ModelError, RecipeError
 from unblind.models.adapters import base_of
 from unblind.models.choices import Choices, choices_as_tokens
 from unblind.models.collate import Collator, Row
+from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import world
-from unblind.runtime.sigterm import Stopped
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
-from unblind.training.checkpoints import seal
+from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressLines
 
 
 class AnswerTrainer(Trainer):
@@ -85,6 +79,7 @@ class AnswerTrainer(Trainer):
         inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
             _, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        refuse_non_finite(outputs.logits, "the model in training")
         logits, targets = outputs.logits.float(), inputs["shift_labels"]
         lengths = inputs["logits_to_keep"].sum(1)
         logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())
@@ -131,103 +126,6 @@ class AnswerTrainer(Trainer):
         return self._seconds_before
 
 
-class _GradientGuard(TrainerCallback):
-    """Stops a run in which some trainable parameter is not reached by the first step's gradient."""
-
-    def on_pre_optimizer_step(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        model: Any = None,
-        **_: Any,
-    ) -> None:
-        if state.global_step > 0:
-            return
-        dead = [name for name, p in model.named_parameters() if p.requires_grad and p.grad is None]
-        if dead:
-            raise ModelError(
-                f"{len(dead)} trainable parameters get no gradient, among them {dead[0]};"
-                " train without quantization, or freeze that part of the model"
-            )
-
-
-class _LastStep(TrainerCallback):
-    """Evaluates and saves at the last step too, which need not be a multiple of `eval_every`."""
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if state.global_step >= state.max_steps:
-            control.should_evaluate = args.eval_strategy != "no"
-            control.should_save = control.should_log = True
-
-
-class _Checkpoints(TrainerCallback):
-    """Seals each checkpoint, and ends the run with one when it is told to."""
-
-    def __init__(self, told_to_stop: threading.Event) -> None:
-        self.told_to_stop = told_to_stop
-        self.stopping = False
-
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        if state.best_model_checkpoint:  # its old path, if the run's folder was moved since
-            name = Path(state.best_model_checkpoint).name
-            state.best_model_checkpoint = str(Path(args.output_dir or "") / name)
-
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        self.stopping = _in_any_process(self.told_to_stop.is_set())
-        control.should_save |= self.stopping
-
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
-        PartialState().wait_for_everyone()  # each process writes its own random state
-        if state.is_world_process_zero:
-            seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
-        if self.stopping:
-            raise Stopped(
-                f"stopped by SIGTERM after step {state.global_step:,} of {state.max_steps:,}, which is saved;"
-                " go on with the same command and --resume"
-            )
-
-
-def _in_any_process(told: bool) -> bool:
-    """Whether any process was told to stop; a signal does not reach all of them in the same step."""
-    processes = PartialState()
-    if processes.num_processes == 1:
-        return told
-    return bool(reduce(torch.tensor(float(told), device=processes.device)) > 0)
-
-
-class _Lines(TrainerCallback):
-    """Plain progress lines, for where there is no terminal to draw a bar on."""
-
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: Any = None,
-        **_: Any,
-    ) -> None:
-        shown = {
-            "loss": "loss {:.4f}",
-            "eval_accuracy": "validation accuracy {:.1%}",
-            "eval_loss": "loss {:.4f}",
-        }
-        if not state.is_world_process_zero:
-            return
-        parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
-        if parts:
-            where = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
-            print(f"train: {where}: {', '.join(parts)}", file=sys.stderr, flush=True)
-
-
 def samples_per_step(options: TrainOptions) -> int:
     """In an optimizer step of all processes."""
     return options.batch_size * options.accumulation * world()
@@ -259,7 +157,7 @@ def make_trainer(
                 drop_blank=options.drop_blank,
             ),
             compute_metrics=_accuracies,
-            callbacks=[_GradientGuard(), _LastStep(), _Checkpoints(told_to_stop)],
+            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop)],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
@@ -271,7 +169,7 @@ def make_trainer(
         shards.transformer_cls_names_to_wrap = loaded.family.layer_classes(base_of(model))
     if trainer.args.disable_tqdm:
         trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(_Lines())
+        trainer.add_callback(ProgressLines())
     return trainer
 
 

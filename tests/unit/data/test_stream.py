@@ -84,7 +84,7 @@ def test_a_resumed_run_draws_only_what_is_left(tmp_path: Path) -> None:
     whole = run(options(tmp_path / "whole"))
     halted = options(tmp_path / "halted")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "_LastStep", Interrupt)
+        patch.setattr(trainer_module, "LastStep", Interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(halted)
     Watched.drawn.clear()

@@ -3,14 +3,14 @@
 import pytest
 
 from unblind.errors import RecipeError
-from unblind.runtime.distributed import check_launch, first_to_fail, gathered, shared
+from unblind.runtime.distributed import check_launch, gathered, register_failure, shared
 
 
 def test_one_process_is_alone() -> None:
     check_launch("generate")
     assert shared(lambda: 3) == 3
     assert gathered((1, 2)) == [1, 2]
-    assert first_to_fail()
+    assert register_failure()
 
 
 def test_commands_of_one_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ def test_the_best_is_of_the_benchmarks_own_images() -> None:
 
 
 def test_benchmark_file_is_read_with_what_published_models_answered(tmp_path: Path) -> None:
-    """Other tasks are left out, prompts kept, metadata and what it says of published models spread."""
+    """Tasks get our names, prompts are kept, metadata and what it says of published models are spread."""
     image = {"bytes": encode_png(np.zeros((4, 4, 3), np.uint8)), "path": "x.png"}
     question = "Which letter is being circled?"
     metadata = {"word": "Ab", "index": 1, "font": "OpenSans", "padding": 25, "thickness": 4}
@@ -55,7 +55,8 @@ def test_benchmark_file_is_read_with_what_published_models_answered(tmp_path: Pa
         row |= {"image": image, "prompt": question, "metadata": json.dumps(row["metadata"])}
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "valid-00000-of-00001.parquet")
     found = read(tmp_path)
-    assert found["answer"][:] == ["b", "A"] and set(found["prompt"]) == {question}
+    assert found["answer"][:] == ["b", "A", "2"] and set(found["prompt"]) == {question}
+    assert found["task"][:] == ["circled-letter", "circled-letter", "subway"]
     assert (found["word"][0], found["index"][0], found["font"][0]) == ("Ab", 1, "OpenSans")
     assert (found["padding"][0], found["thickness"][0]) == (25, 4)
     assert json.loads(found["published"][0]) == {"GPT-4o": {question: False}, "Sonnet-3.5": {question: True}}

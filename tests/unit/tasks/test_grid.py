@@ -330,6 +330,7 @@ def test_how_a_reply_can_be_wrong() -> None:
     assert {one.applies(row, "many") for one in TASK.mistakes.values()} == {None}
     assert TASK.mistakes["swapped"].applies({"answer": "5,5"}, "5,5") is False
     assert TASK.base_rates["chance"].rate([row]) == pytest.approx(1 / 22)  # the paper's 4.55 %
+    assert TASK.base_rates["chance"].rate([row, {"answer": "3,9"}]) == pytest.approx(1 / 121)
     groups = {name: trait.group(row | {"kind": "text"}) for name, trait in TASK.traits.items()}
     assert groups["rows"] == 5 and groups["columns"] == 6 and groups["cells"] == 30
     assert groups["square"] == "different" and groups["kind"] == "text" and groups["cell"] is None

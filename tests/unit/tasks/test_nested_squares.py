@@ -210,6 +210,7 @@ def test_the_benchmark_drawn_again() -> None:
     assert Counter((row["answer"], row["thickness"]) for row in columns) == {
         (depth, width): 10 for depth in "2345" for width in (2.0, 3.0, 4.0)
     }
+    assert set(Counter(row["figure"] for row in columns).values()) == {3}
     assert scenes == list(TASK.benchmark_scenes(0, None)) != list(TASK.benchmark_scenes(1, None))
     assert TASK.draw(scenes[0], None).shape == (1000, 1000, 3)
 
@@ -239,11 +240,11 @@ def test_an_impossible_knob_is_named(knobs: dict[str, Any], named: str) -> None:
 
 
 def test_knobs_are_kept_to() -> None:
-    options = Options(image_size=96, squares=(3, 3), line_width=(2.0, 2.0), colored=0.0)
+    options = Options(image_size=96, squares=(3, 3), line_width=(6.0, 6.0), colored=0.0)
     for i in range(20):
         scene = sample_scene(TASK, 0, "train", i, options, None)
         assert len(scene.squares) == 3 and scene.image_size == 96
-        assert TASK.columns(scene)["thickness"] == 2.0 and scene.color == (0, 0, 0)
+        assert TASK.columns(scene)["thickness"] == 6.0 and scene.color == (0, 0, 0)
 
 
 def test_the_widest_lines_fit_in_the_smallest_image() -> None:
@@ -259,5 +260,6 @@ def test_what_a_reply_says() -> None:
     row = {"answer": "3"}
     named = {name: [n for n in "12345" if m.applies(row, f"{{{n}}}")] for name, m in TASK.mistakes.items()}
     assert named == {"one_more": ["4"], "one_less": ["2"], "many_more": ["5"], "many_less": ["1"]}
-    assert TASK.base_rates["chance"].rate([row]) == 0.25
+    assert TASK.base_rates["chance"].rate([row]) == 0.25  # the paper's
+    assert TASK.base_rates["chance"].rate([row, {"answer": "7"}]) == pytest.approx(1 / 7)
     assert TASK.traits["squares"].group(row) == 3

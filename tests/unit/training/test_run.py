@@ -17,9 +17,9 @@ from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.evaluation.run import evaluate
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions
+from unblind.training import trainer as trainer_module
 from unblind.training.checkpoints import newest_checkpoint
 from unblind.training.run import TrainResult, fit, train
-from unblind.training.run import trainer as trainer_module
 
 
 def options(out: Path, **changes: object) -> TrainOptions:
@@ -108,7 +108,7 @@ def _interrupted_at(step: int, told: TrainOptions) -> None:
                 raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer_module, "_LastStep", Interrupt)
+        patch.setattr(trainer_module, "LastStep", Interrupt)
         run(told)
 
 

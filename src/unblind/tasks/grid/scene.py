@@ -15,7 +15,16 @@ from unblind.tasks.canvas import BLACK, WHITE, Box, Canvas, Color, Text
 from unblind.tasks.colors import pale, unlike
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import measure_word
-from unblind.tasks.knobs import Range, check_image_size, check_range, check_share, even, likely, whole
+from unblind.tasks.knobs import (
+    THINNEST,
+    Range,
+    check_image_size,
+    check_range,
+    check_share,
+    even,
+    likely,
+    whole,
+)
 from unblind.tasks.splits import Split
 from unblind.tasks.words import WordSource
 
@@ -115,7 +124,7 @@ def sample(rng: np.random.Generator, options: Options, least: float) -> Scene:
         least: the share of the image's width and height that it fills, if not more.
     """
     rows, columns = whole(rng, *options.rows), whole(rng, *options.columns)
-    width = even(rng, *options.line_width) * options.image_size / BENCHMARK_DRAWN
+    width = max(THINNEST, even(rng, *options.line_width) * options.image_size / BENCHMARK_DRAWN)
     while True:
         xs, ys = (_lines(rng, count, width, options, least) for count in (columns, rows))
         if is_off_benchmark(xs, ys, options.image_size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from unblind.tasks.answers import chance
-from unblind.tasks.base import AnswerSpace, Mistake, Pixels, Prompt, Row, Task, Trait
+from unblind.tasks.base import AnswerSpace, Mistake, Pixels, Prompt, Row, Task, Trait, Wording
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.grid.benchmark import COUNT, benchmark_font, benchmark_scenes, known_fonts
 from unblind.tasks.grid.scene import (
@@ -173,8 +174,10 @@ class Grid(Task[Scene]):
             "the columns right, the rows wrong", partial(_mistaken, rows=_ANY, columns=(0,))
         ),
     }
-    base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_SHAPES)))}
+    base_rates = {"chance": chance(answers, [f"{rows},{columns}" for rows, columns in BENCHMARK_SHAPES])}
+
     rules = PAIR_RULES
+    wording = Wording(success="counted the rows and the columns", truth="drawn")
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
@@ -208,6 +211,19 @@ class Grid(Task[Scene]):
     def split_of(self, scene: Scene) -> Split:
         """By a hash of where the table begins, so that a scene and its twins are in one split."""
         return split_by_hash(self.name, repr((scene.xs[0], scene.ys[0], scene.line_width)), 0.8, 0.9)
+
+    def hashes(self, resources: Resources) -> Mapping[str, str]:
+        """Of the words, and of the font files."""
+        fonts = "".join(font.digest for font in resources.fonts.fonts)
+        texts = {"words_sha256": repr(resources.words), "fonts_sha256": fonts}
+        return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
+
+    def remarks(self, options: Options, resources: Resources, preset: str | None) -> Sequence[str]:
+        """How the benchmark's tables differ from the real ones."""
+        if preset != "blindtest":
+            return ()
+        family = resources.fonts.fonts[0].family
+        return (f"The benchmark's tables; those with words have common words of ours, in {family}.",)
 
     def truth(self, scene: Scene, which: str = "") -> str:
         """The number of rows, a comma, the number of columns."""

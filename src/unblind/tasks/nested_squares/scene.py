@@ -15,7 +15,16 @@ import numpy as np
 from unblind.flags import Drawing
 from unblind.tasks.canvas import BLACK, WHITE, Canvas, Color
 from unblind.tasks.colors import pale, unlike
-from unblind.tasks.knobs import Range, check_image_size, check_range, check_share, even, likely, whole
+from unblind.tasks.knobs import (
+    THINNEST,
+    Range,
+    check_image_size,
+    check_range,
+    check_share,
+    even,
+    likely,
+    whole,
+)
 
 Square = tuple[float, float, float]  # left, top, side
 
@@ -87,7 +96,7 @@ class Options:
 def sample(rng: np.random.Generator, options: Options) -> Scene:
     """As many squares as are chosen first, off the benchmark."""
     count = whole(rng, *options.squares)
-    width = even(rng, *options.line_width) * options.image_size / POINTS
+    width = max(THINNEST, even(rng, *options.line_width) * options.image_size / POINTS)
     while True:
         scene = Scene(options.image_size, _nested(rng, count, width, options), width)
         if is_off_benchmark(scene):

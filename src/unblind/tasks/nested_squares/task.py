@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from unblind.tasks.answers import MISCOUNTS, chance, counts
-from unblind.tasks.base import Pixels, Prompt, Task, Trait, braced
+from unblind.tasks.base import Pixels, Prompt, Task, Trait, Wording, braced
 from unblind.tasks.nested_squares.scene import (
     BENCHMARK_DEPTHS,
     MOST_SQUARES,
@@ -54,12 +55,14 @@ class NestedSquares(Task[Scene]):
     options_class = Options
     scene_class = Scene
     own_columns = {
+        "figure": "string",
         "thickness": "float64",
         "gap": "float64",
         "smallest": "float64",
         "resolution": "int64",
     }
     meanings = {
+        "figure": "the same for the same squares, whatever their lines",
         "thickness": "line width, in 1/720 of the image",
         "gap": "the least background between two squares, in % of the image",
         "smallest": "the innermost square's side, in % of the image",
@@ -84,6 +87,8 @@ class NestedSquares(Task[Scene]):
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, tuple(map(str, BENCHMARK_DEPTHS)))}
     rules = COUNT_RULES
+    cluster = "figure"
+    wording = Wording(success="counted the squares", truth="drawn")
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
         """Squares in one another; each number of them is as likely as the others."""
@@ -97,6 +102,10 @@ class NestedSquares(Task[Scene]):
         """By a hash of the outermost square, so that a scene and its twins are in one split."""
         return split_by_hash(self.name, repr(scene.squares[0]), 0.8, 0.9)
 
+    def remarks(self, options: Options, resources: None, preset: str | None) -> Sequence[str]:
+        """That the benchmark's squares are random."""
+        return ("Nested squares: a new sample by the benchmark's rules.",) if preset == "blindtest" else ()
+
     def truth(self, scene: Scene, which: str = "") -> str:
         """The number of squares."""
         return str(len(scene.squares))
@@ -109,6 +118,7 @@ class NestedSquares(Task[Scene]):
         """What was drawn."""
         percent = 100 / scene.image_size
         return {
+            "figure": f"{zlib.crc32(repr(scene.squares).encode()):08x}",
             "thickness": round(scene.line_width * POINTS / scene.image_size, 3),
             "gap": round(min(scene.gaps) * percent, 3) if scene.gaps else None,
             "smallest": round(scene.squares[-1][2] * percent, 3),
@@ -116,12 +126,13 @@ class NestedSquares(Task[Scene]):
         }
 
     def benchmark_scenes(self, seed: int, resources: None) -> Iterator[Scene]:
-        """A new sample by the benchmark's rules: 120 scenes, each drawing in three line widths."""
+        """A new sample by the benchmark's rules: 40 figures, each in three line widths."""
         return benchmark_scenes(np.random.default_rng((seed, self.benchmark_count)), IMAGES)
 
     def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The line width."""
-        return {"thickness": metadata["thickness"]} if "thickness" in metadata else {}
+        """The line width, and which images show the same squares."""
+        figure = f"{metadata.get('groundtruth')}-{metadata['image']}" if "image" in metadata else None
+        return {"figure": figure, "thickness": metadata.get("thickness")}
 
 
 TASK = NestedSquares()

@@ -15,13 +15,22 @@ from unblind.tasks.canvas import WHITE, Color
 from unblind.tasks.colors import TAB10, pale
 from unblind.tasks.fonts import Font
 from unblind.tasks.glyphs import measure_text
-from unblind.tasks.knobs import Range, check_image_size, check_range, check_share, even, likely, whole
+from unblind.tasks.knobs import (
+    THINNEST,
+    Range,
+    check_image_size,
+    check_range,
+    check_share,
+    even,
+    likely,
+    whole,
+)
 from unblind.tasks.subway.scene import POINTS, Label, Node, Route, Scene, is_off_benchmark, turns, unrolled
 from unblind.tasks.subway.walk import Edge, dice, edges, towards, walk
 
 MOST_CONNECTIONS = 4
 MOST_ENDS = 5  # of routes at a station
-LETTERS = sorted(set(string.ascii_uppercase[4:]) - set("IO"))  # the benchmark's stations are A, B, C, D
+LETTERS = sorted(set(string.ascii_uppercase[4:]) - set("IOW"))  # the benchmark's stations are A, B, C, D
 _MOST_OTHERS = 6  # routes that do not join the two stations
 _TRIES = 60
 
@@ -71,11 +80,11 @@ def sample_lattice(rng: np.random.Generator, options: Options) -> Scene:
     size = options.image_size
     nodes = whole(rng, *options.nodes), whole(rng, *options.nodes)
     letter = even(rng, 0.055, 0.1) * size
-    border = 1.3 * letter
+    border = 1.35 * letter
     extents = [even(rng, 0.7, 1.0) * (size - 2 * border) for _ in nodes]
     pitch = extents[0] / (nodes[0] - 1), extents[1] / (nodes[1] - 1)
     origin = tuple(even(rng, border, size - border - extent) for extent in extents)
-    width = min(even(rng, *options.line_width) * size / POINTS, 0.45 * min(pitch))
+    width = max(THINNEST, min(even(rng, *options.line_width) * size / POINTS, 0.45 * min(pitch)))
     background = pale(rng) if likely(rng, options.colored) else WHITE
     return Scene(size, (origin[0], origin[1]), pitch, nodes, (), (), (0, 1), width, "", letter, background)
 
@@ -97,9 +106,9 @@ def sample(rng: np.random.Generator, lattice: Scene, font: Font, options: Option
         if routes is None:
             continue
         scene = replace(lattice, routes=routes, asked=asked, font=font.digest)
-        if is_off_benchmark(scene):
-            labels = (_label(scene, ports, LETTERS[i], font) for ports, i in zip(stops, letters, strict=True))
-            return replace(scene, stations=tuple(labels))
+        labels = [_label(scene, ports, LETTERS[i], font) for ports, i in zip(stops, letters, strict=True)]
+        if is_off_benchmark(scene) and all(label is not None for label in labels):
+            return replace(scene, stations=tuple(label for label in labels if label))
     return None
 
 
@@ -187,15 +196,16 @@ def _colors(rng: np.random.Generator, options: Options) -> list[Color]:
     return [(int(r), int(g), int(b)) for r, g, b in np.clip(np.array(colors) + shifts, 0, 255)]
 
 
-def _label(scene: Scene, ports: Sequence[Node], letter: str, font: Font) -> Label:
-    """A station's letter, beyond the middle of the nodes at which its routes end."""
+def _label(scene: Scene, ports: Sequence[Node], letter: str, font: Font) -> Label | None:
+    """A station's letter, beyond the middle of the nodes where its routes end; None: it leaves the image."""
     x0, y0, x1, y1 = (measure_text(font.path, letter).ink[0] * scene.font_size).tolist()
     dx, dy = _outward(ports[0], scene.nodes)
     (u0, v0), (u1, v1) = scene.place(ports[0]), scene.place(ports[-1])
     gap = scene.line_width / 2 + 0.2 * scene.font_size
-    x = (u0 + u1) / 2 + dx * (gap + (x1 - x0) / 2)
-    y = (v0 + v1) / 2 + dy * (gap + (y1 - y0) / 2)
-    return letter, round(x - (x0 + x1) / 2, 2), round(y - (y0 + y1) / 2, 2)
+    x = (u0 + u1 - x0 - x1) / 2 + dx * (gap + (x1 - x0) / 2)
+    y = (v0 + v1 - y0 - y1) / 2 + dy * (gap + (y1 - y0) / 2)
+    inside = min(x + x0, y + y0) >= 1.5 and max(x + x1, y + y1) <= scene.image_size - 1.5
+    return (letter, round(x, 2), round(y, 2)) if inside else None
 
 
 def twin(rng: np.random.Generator, scene: Scene) -> Scene | None:

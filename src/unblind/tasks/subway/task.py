@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from unblind.tasks.answers import MISCOUNTS, chance, counts
-from unblind.tasks.base import Pixels, Prompt, Task, Trait, braced
+from unblind.tasks.base import Pixels, Prompt, Task, Trait, Wording, braced
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.knobs import whole
+from unblind.tasks.replies import COUNT_RULES
 from unblind.tasks.splits import Split, split_by_hash
 from unblind.tasks.subway.benchmark import COUNT, benchmark_font, benchmark_scenes
 from unblind.tasks.subway.sample import MOST_CONNECTIONS, Options, sample, sample_lattice, twin
@@ -49,6 +52,7 @@ class Subway(Task[Scene]):
     own_columns = {
         "start": "string",
         "end": "string",
+        "map": "string",
         "stations": "int64",
         "routes": "int64",
         "crossings": "int64",
@@ -58,6 +62,7 @@ class Subway(Task[Scene]):
     meanings = {
         "start": "the station from which the routes are counted",
         "end": "the station to which they lead",
+        "map": "the same for the same routes, whatever is asked and however they are drawn",
         "stations": "stations of the map",
         "routes": "routes of the map",
         "crossings": "places that several routes share",
@@ -77,6 +82,9 @@ class Subway(Task[Scene]):
     }
     mistakes = MISCOUNTS
     base_rates = {"chance": chance(answers, "123")}
+    rules = COUNT_RULES
+    cluster = "map"
+    wording = Wording(success="counted the routes between the two stations", truth="drawn")
     too_tight = "use a larger --image-size, fewer --stations or --connections, or more --nodes"
 
     def resources(self, options: Options) -> FontLibrary:
@@ -109,6 +117,15 @@ class Subway(Task[Scene]):
         """By a hash of the lattice, so that all questions of a map, and its twins, are in one split."""
         return split_by_hash(self.name, repr((scene.origin, scene.pitch)), 0.8, 0.9)
 
+    def hashes(self, resources: FontLibrary) -> Mapping[str, str]:
+        """Of the font files."""
+        fonts = "".join(font.digest for font in resources.fonts)
+        return {"fonts_sha256": hashlib.sha256(fonts.encode()).hexdigest()}
+
+    def remarks(self, options: Options, resources: FontLibrary, preset: str | None) -> Sequence[str]:
+        """That the benchmark's maps are random."""
+        return ("Subway maps: a new sample by the benchmark's rules.",) if preset == "blindtest" else ()
+
     def truth(self, scene: Scene, which: str = "") -> str:
         """The number of routes between the two stations."""
         return str(scene.connections)
@@ -123,6 +140,7 @@ class Subway(Task[Scene]):
         return {
             "start": scene.stations[start][0],
             "end": scene.stations[end][0],
+            "map": f"{zlib.crc32(repr((scene.nodes, scene.routes)).encode()):08x}",
             "stations": len(scene.stations),
             "routes": len(scene.routes),
             "crossings": scene.crossings,
@@ -135,10 +153,16 @@ class Subway(Task[Scene]):
         return benchmark_scenes(np.random.default_rng((seed, COUNT)), resources.fonts[0])
 
     def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Between which stations, and how many routes there are."""
-        found = {"routes": metadata["routes"], "stations": 4} if "routes" in metadata else {}
+        """Between which stations, on which map, and how many routes it has."""
         pair = str(metadata.get("stations"))
-        return found | ({"start": pair[0], "end": pair[1]} if len(pair) == 2 else {})
+        start, end = list(pair) if len(pair) == 2 else (None, None)
+        return {
+            "start": start,
+            "end": end,
+            "map": metadata.get("image"),
+            "stations": 4,
+            "routes": metadata.get("routes"),
+        }
 
 
 TASK = Subway()
