@@ -26,13 +26,15 @@ class TrainOptions:
     """Options of a fine-tuning run.
 
     Attributes:
-        data: a dataset folder, a Parquet file, the id of a dataset on the Hugging Face Hub; or `stream:`, to
-            draw samples during training, with options of `unblind generate` (`stream:words=random,seed=1`)
-            or a YAML file of them behind it.
+        data: a dataset folder, a Parquet, CSV or JSON file, the id of a dataset on the Hugging Face Hub; or
+            `stream:`, to draw samples during training, with options of `unblind generate`
+            (`stream:words=random,seed=1`) or a YAML file of them behind it.
         out: the run's folder.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         revision: of the model on the hub.
         prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
+        columns: what the dataset calls image, prompt and answer, where they have other names
+            (image=photo,answer=label).
         language: what is trained of the language model: LoRA, all of it, or nothing.
         projector: likewise, of the projector.
         vision: likewise, of the vision tower.
@@ -75,6 +77,7 @@ class TrainOptions:
     model: str = "tiny"
     revision: Machine[str | None] = None
     prompt: str | None = None
+    columns: tuple[str, ...] = ()
     # what is trained
     language: Adapter[Scope] = "lora"
     projector: Adapter[Scope] = "lora"

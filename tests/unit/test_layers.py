@@ -31,6 +31,9 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
+# In entry points and lazy imports: a module, perhaps with what is in it (`unblind.cli:main`), or its first
+# part (f"unblind.commands.{name}")
+NAME = r"unblind(\.\w+)+[.:]?(\w+)?"
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -53,11 +56,8 @@ def imported(code: str, known: set[str]) -> Iterator[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in known else node.module or ""
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # entry points and lazy imports name a module, perhaps with what is in it: `unblind.cli:main`, and
-            # perhaps only in part, as f"unblind.commands.{name}"
-            if re.fullmatch(r"unblind(\.\w+)+[.:]?(\w+)?", node.value):
-                yield longest_known(node.value, known)
+        elif isinstance(node, ast.Constant) and re.fullmatch(NAME, str(node.value)):
+            yield longest_known(str(node.value), known)
 
 
 def longest_known(text: str, known: set[str]) -> str:
@@ -86,6 +86,12 @@ def wrong(name: str, target: str) -> bool:
 
 def test_every_room_has_its_floor() -> None:
     assert {room(name) for name in modules()} - {"__init__"} == set(FLOOR)
+
+
+def test_the_map_for_contributors_shows_these_floors() -> None:
+    page = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)
+    assert {name: int(floor) - 1 for floor, name in shown} == FLOOR
 
 
 def test_imports_go_one_way() -> None:

@@ -156,6 +156,13 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
             sweep(folder)  # of processes that were told to end at the same time
 
 
+def refuse_inside(folder: Path, data: str | Path) -> None:
+    """Raise OutputError for an output folder in the folder of the data, which would become a part of it."""
+    home = Path(data).expanduser()
+    if home.is_dir() and folder.resolve().is_relative_to(home.resolve()):
+        raise OutputError(f"{folder} lies in the data's folder {data}; name a folder outside of it (--out)")
+
+
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """The settings a folder was made with (with "made_by"), or None if it is not one of ours."""
     try:

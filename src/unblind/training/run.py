@@ -17,9 +17,10 @@ from transformers import set_seed
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
+from unblind.data.columns import columns_named
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
-from unblind.data.sources import SPLIT_NAMES
+from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, trainable_parameters
@@ -32,7 +33,7 @@ from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import main_process, shared, world
 from unblind.runtime.json_files import read_json
 from unblind.runtime.memory import enough_memory, keep_freed_memory
-from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
+from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
@@ -70,6 +71,7 @@ def train(options: TrainOptions) -> TrainResult:
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
+    refuse_inside(options.out, options.data)
     if options.resume and (finished := _finished(options)):
         return finished
     training, validation = _samples(options)
@@ -143,8 +145,10 @@ def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets
         mixture = stream_mixture(options.data)
         length = (options.max_steps or 0) * samples_per_step(options)
         return Stream(mixture, length), validation_of(mixture, options.eval_samples)
-    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
-    return read(options.data, "train"), read(options.data, "validation") if watched else None
+    columns = columns_named(options.columns)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data, columns))
+    validation = read(options.data, "validation", columns=columns) if watched else None
+    return read(options.data, "train", columns=columns), validation
 
 
 def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
@@ -173,6 +177,8 @@ def _check(options: TrainOptions) -> None:
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
+    if not options.columns:  # as runs were before there were any
+        del settings["columns"]
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world()}  # by which batches grow

@@ -54,6 +54,7 @@ print(highest * 1024 - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("what", "mode", "batch"),
