@@ -12,7 +12,7 @@ def refuse_non_finite(logits: Tensor, loaded: Loaded) -> None:
     """Raise ModelError, naming the data type and what to try, if a logit is infinite or no number."""
     if bool(logits.isfinite().all()):
         return
-    dtype = str(loaded.model.dtype).removeprefix("torch.")
+    dtype = str(loaded.compute_dtype or loaded.model.dtype).removeprefix("torch.")
     wider = {"float16": "bfloat16 or float32", "bfloat16": "float32"}.get(dtype)
     remedy = f"take --dtype {wider}; if that does not help, " if wider else ""
     broken = "the adapter or the base" if loaded.adapter else "the checkpoint"
