@@ -25,16 +25,8 @@ def refuse_non_finite(logits: Tensor, name: str) -> None:
     """
     if bool(logits.isfinite().all()):
         return
-<<<<<<< HEAD
     dtype = str(logits.dtype).removeprefix("torch.")
     remedy = f"take --dtype {_WIDER[dtype]}; if that does not help, " if dtype in _WIDER else ""
-=======
-    dtype = str(loaded.compute_dtype or loaded.model.dtype).removeprefix("torch.")
-    wider = {"float16": "bfloat16 or float32", "bfloat16": "float32"}.get(dtype)
-    remedy = f"take --dtype {wider}; if that does not help, " if wider else ""
-    broken = "the adapter or the base" if loaded.adapter else "the checkpoint"
-    name = f"{loaded.name} with {loaded.adapter}" if loaded.adapter else loaded.name
->>>>>>> c1
     raise ModelError(
         f"{name}: its logits in {dtype} are infinite or no numbers; {remedy}its weights are broken: copy or"
         " train them again"

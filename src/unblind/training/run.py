@@ -35,13 +35,8 @@ from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import main_process, shared, world
 from unblind.runtime.json_files import read_json
-<<<<<<< HEAD
-from unblind.runtime.memory import enough_memory, keep_freed_memory
-from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
-=======
 from unblind.runtime.memory import SMALLER, enough_memory, keep_freed_memory, total_memory
-from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
->>>>>>> c1
+from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
@@ -49,7 +44,7 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
-_LATER = {"language_lr", "projector_lr", "vision_lr"}  # options that older runs did not have
+_LATER = {"columns", "language_lr", "projector_lr", "vision_lr"}  # options that older runs did not have
 
 
 @dataclass(frozen=True)
@@ -207,17 +202,11 @@ def _check(options: TrainOptions) -> None:
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
-<<<<<<< HEAD
-    settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
-    if not options.columns:  # as runs were before there were any
-        del settings["columns"]
-=======
     settings = {
         key: value
         for key, value in _plain(asdict(options)).items()
-        if key not in _IMMATERIAL and not (key in _LATER and value is None)
+        if key not in _IMMATERIAL and not (key in _LATER and not value)
     }
->>>>>>> c1
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world()}  # by which batches grow
