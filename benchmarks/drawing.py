@@ -37,11 +37,12 @@ from unblind.tasks.registry import task_named
 
 matplotlib.use("Agg")
 Drawn = Callable[[Any, Any], Figure]
+TIGHT = {"bbox_inches": "tight", "pad_inches": 0}  # how two of the generators save: the axes alone
 
 
 def word(scene: Any, resources: Any) -> Figure:
     """A figure of 10 x 2 inches at 1,200 dpi: the middle fifth of the image."""
-    path, size = resources.fonts.get(scene.font.digest).path, scene.image_size
+    path, size = resources.get(scene.font.digest).path, scene.image_size
     top = size / 2 - size / 10
     figure = on_axes((10, 2), 1200, (0, size), (top + size / 5, top))
     axes = figure.axes[0]
@@ -56,49 +57,49 @@ def word(scene: Any, resources: Any) -> Figure:
 
 def lines(scene: Any, _: Any) -> Figure:
     """A figure of 5 x 5 inches at 500 dpi."""
-    figure = on_axes((5, 5), 500, (0, scene.width), (scene.height, 0))
+    figure = pyplot.figure(figsize=(5, 5), dpi=500)
+    axes = figure.add_subplot()
     for line, color in ((scene.blue, scene.blue_color), (scene.red, scene.red_color)):
-        figure.axes[0].plot(
-            *zip(*line, strict=True), color=share(color), linewidth=points(scene, scene.line_width)
-        )
+        axes.plot(*zip(*line, strict=True), color=share(color), linewidth=points(scene, 5))
+    axes.set(xlim=(0, scene.width), ylim=(scene.height, 0))
+    axes.axis("off")
+    figure.tight_layout(pad=0)
     return figure
 
 
 def circles(scene: Any, _: Any) -> Figure:
-    """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
-    figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
+    """Two filled circles."""
+    figure = square(scene)
     for (x, y, radius), color in zip((scene.first, scene.second), scene.colors, strict=True):
         figure.axes[0].add_patch(pyplot.Circle((x, y), radius, color=share(color), linewidth=0))
     return figure
 
 
 def rings(scene: Any, _: Any) -> Figure:
-    """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
-    figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
+    """Circles' outlines."""
+    figure = square(scene)
     for (x, y, radius), color in zip(scene.outlines, scene.colors, strict=True):
-        style = {"fill": False, "edgecolor": share(color), "linewidth": points(scene, scene.line_width)}
+        style = {"fill": False, "edgecolor": share(color), "linewidth": points(scene, 3.85)}
         figure.axes[0].add_patch(pyplot.Circle((x, y), radius, **style))
     return figure
 
 
 def pentagons(scene: Any, _: Any) -> Figure:
-    """A figure of 5 x 5 inches at 100 dpi, the benchmark's smallest."""
-    figure = on_axes((5, 5), 100, (0, scene.width), (scene.height, 0))
+    """Pentagons' outlines."""
+    figure = square(scene)
     for place, color in zip(scene.outlines, scene.colors, strict=True):
         x, y = zip(*corners(place, scene.turn), strict=True)
-        figure.axes[0].fill(
-            x, y, fill=False, edgecolor=share(color), linewidth=points(scene, scene.line_width)
-        )
+        figure.axes[0].fill(x, y, fill=False, edgecolor=share(color), linewidth=points(scene, 3.85))
     return figure
 
 
-# How the benchmark draws each task.
-WAYS: dict[str, Drawn] = {
-    "circled-letter": word,
-    "line-intersections": lines,
-    "two-circles": circles,
-    "olympic-circles": rings,
-    "olympic-pentagons": pentagons,
+# How the benchmark draws each task, and saves it.
+WAYS: dict[str, tuple[Drawn, dict[str, Any]]] = {
+    "circled-letter": (word, {}),
+    "line-intersections": (lines, {}),
+    "two-circles": (circles, TIGHT),
+    "olympic-circles": (rings, TIGHT),
+    "olympic-pentagons": (pentagons, TIGHT),
 }
 
 
@@ -111,24 +112,34 @@ def on_axes(inches: tuple[float, float], dpi: int, x: tuple[float, float], y: tu
     return figure
 
 
+def square(scene: Any) -> Figure:
+    """A figure of 5 x 5 inches with square axes, in px of the image; a third each at 100, 200 and 300 dpi."""
+    figure = pyplot.figure(figsize=(5, 5), dpi=(100, 200, 300)[hash(scene) % 3])
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, scene.width), ylim=(scene.height, 0), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
 def share(color: tuple[int, int, int]) -> tuple[float, ...]:
     """A colour as Matplotlib takes it."""
     return tuple(value / 255 for value in color)
 
 
-def points(scene: Any, px: float) -> float:
-    """A line width on a figure 5 inches wide."""
-    return px * 360 / scene.width
+def points(scene: Any, inches: float) -> float:
+    """A line width, on axes so wide."""
+    return scene.line_width * 72 * inches / scene.width
 
 
-def draw_with_matplotlib(way: Drawn, scene: Any, resources: Any, size: int, in_memory: bool) -> Image.Image:
+def draw_with_matplotlib(name: str, scene: Any, resources: Any, size: int, in_memory: bool) -> Image.Image:
     """The scene by Matplotlib, resized; a word is pasted into the middle of a white image."""
+    way, saving = WAYS[name]
     figure = way(scene, resources)
     if in_memory:
         figure.canvas.draw()
         large = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))
     else:
-        figure.savefig(file := io.BytesIO())
+        figure.savefig(file := io.BytesIO(), **saving)
         large = Image.open(file)
     pyplot.close(figure)
     height = round(size * large.height / large.width)
@@ -160,7 +171,6 @@ def sample(task: Task[Any], size: int, count: int) -> tuple[list[Any], Any]:
 def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> list[dict[str, Any]]:
     """Ours against Matplotlib both ways: one result for each."""
     scenes, resources = sample(task, size, count)
-    way = WAYS[task.name]
     with tempfile.TemporaryDirectory() as folder:
 
         def ours(scene: Any) -> None:
@@ -169,7 +179,7 @@ def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> l
                 Path(folder, f"{id(scene)}.png").write_bytes(encode_png(pixels))
 
         def theirs(scene: Any, in_memory: bool) -> None:
-            image = draw_with_matplotlib(way, scene, resources, size, in_memory)
+            image = draw_with_matplotlib(task.name, scene, resources, size, in_memory)
             image.save(Path(folder, f"m{id(scene)}.png")) if files else np.asarray(image)
 
         for scene in scenes[:200]:  # fonts are opened

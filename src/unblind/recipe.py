@@ -52,6 +52,9 @@ class TrainOptions:
         batch_size: samples a forward pass.
         accumulation: forward passes an optimizer step.
         learning_rate: at its peak.
+        language_lr: instead, for the language model.
+        projector_lr: instead, for the projector.
+        vision_lr: instead, for the vision tower.
         scheduler: as transformers.Trainer names it.
         warmup_steps: in which the learning rate rises from zero.
         weight_decay: decoupled, per step and learning rate.
@@ -66,6 +69,8 @@ class TrainOptions:
         eval_samples: at most so many.
         early_stopping: end after so many accuracies without improvement; 0: never.
         report_to: trackers that transformers.Trainer knows (tensorboard, wandb, ...).
+        run_name: what they call the run; by default the name of its folder.
+        project: what they file it under.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         workers: processes that prepare batches; 0: the training process itself.
@@ -97,6 +102,9 @@ class TrainOptions:
     batch_size: int = 8
     accumulation: Optimizer[int] = 4
     learning_rate: float = 2e-4
+    language_lr: Optimizer[float | None] = None
+    projector_lr: Optimizer[float | None] = None
+    vision_lr: Optimizer[float | None] = None
     scheduler: Optimizer[str] = "linear"
     warmup_steps: Optimizer[int] = 10
     weight_decay: Optimizer[float] = 0.0
@@ -112,6 +120,8 @@ class TrainOptions:
     eval_samples: Watching[int] = 256
     early_stopping: Watching[int] = 0
     report_to: Watching[tuple[str, ...]] = ()
+    run_name: Watching[str | None] = None
+    project: Watching[str | None] = None
     # where
     device: Machine[str] = "auto"
     dtype: Machine[str] = "auto"
@@ -136,6 +146,16 @@ class TrainOptions:
             raise RecipeError(
                 "language, projector and vision are all frozen; set one of them to lora or full"
             )
+        for part, rate in self.rates.items():
+            _refuse(f"{part}_lr", rate, not rate > 0, "must be above 0")
+            if self.scopes[part] == "frozen":
+                raise RecipeError(f"{part}_lr is {rate}, and {part} is frozen; change either")
+        for part in self.quantized_parts:
+            if self.scopes[part] == "full":
+                raise RecipeError(
+                    f"{part} is full, and {self.quantization} weights cannot be trained whole; set {part} to"
+                    " lora or frozen, or leave quantization out"
+                )
         if self.data.startswith(STREAM) and self.max_steps is None:
             raise RecipeError(f"{self.data} has no end; say after how many steps to stop (--max-steps)")
         if self.data.startswith(STREAM) and self.cache_features is not None:
@@ -151,6 +171,23 @@ class TrainOptions:
     def scopes(self) -> dict[Part, Scope]:
         """What is trained of each part of the model."""
         return {"language": self.language, "projector": self.projector, "vision": self.vision}
+
+    @property
+    def rates(self) -> dict[Part, float]:
+        """The learning rates of the parts that have one of their own."""
+        rates: dict[Part, float | None] = {
+            "language": self.language_lr,
+            "projector": self.projector_lr,
+            "vision": self.vision_lr,
+        }
+        return {part: rate for part, rate in rates.items() if rate is not None}
+
+    @property
+    def quantized_parts(self) -> tuple[Part, ...]:
+        """The parts whose weights are quantized."""
+        if self.quantization is None:
+            return ()
+        return ("language", "projector", "vision") if self.quantize_vision else ("language",)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_quickstart_leaves_what_the_contract_says(quickstart: Path) -> None:
         value = metrics[run]["accuracy"]["restricted"]
         assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
         assert {"length", "position", "font", "letter"} <= set(metrics[run]["by"])
-        rates = {"chance", "first_letter", "most_frequent_letter", "blank_image"}
+        rates = {"chance", "first_letter", "most_frequent", "most_frequent_letter", "blank_image"}
         assert set(metrics[run]["base_rates"]) == rates
         table = pq.read_table(quickstart / run / "predictions.parquet")
         assert {"id", "answer", "free", "restricted", "probability", "top5"} <= set(table.column_names)

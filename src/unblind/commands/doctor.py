@@ -74,7 +74,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     from rich.table import Table
 
     from unblind.models.loading import choose_dtype
-    from unblind.models.memory_estimate import reckon
+    from unblind.models.memory_estimate import ROOM, reckon
     from unblind.runtime.memory import total_memory
 
     dtype = choose_dtype("auto", device)
@@ -88,7 +88,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
         parts = (memory.weights, memory.adapter, memory.optimizer, memory.activations, memory.logits)
         numbers = [f"{part / 2**30:.2f}" for part in (*parts, memory.total)]
         table.add_row(job.name, str(job.batch), *numbers)
-        if job.recipe and best is None and (limit is None or memory.total < 0.9 * limit):
+        if job.recipe and best is None and (limit is None or memory.total < ROOM * limit):
             best = job
     console = Console(highlight=False, soft_wrap=True)
     console.print()

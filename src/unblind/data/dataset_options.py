@@ -125,9 +125,10 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class GenerateOptions(LetterOptions, DatasetOptions):
-    """What a dataset is made of; the options of circled letters are fields of their own.
+    """What a dataset is made of: the options of `unblind generate`, explained there.
 
-    Tasks that have options of the same names (`image_size`, `words`, ...) take them as well.
+    The options of circled letters are fields of their own, with those of the drawing in `scene`. Tasks that
+    have options of the same names (`image_size`, `words`, ...) take them as well.
     """
 
     def __post_init__(self) -> None:

@@ -124,7 +124,7 @@ def own_output(path: Path, folder: Path) -> bool:
     for parent in path.parents:
         settings = read_settings(parent)
         if settings is not None:
-            return settings["made_by"] != "unblind generate"
+            return bool(settings["made_by"] != "unblind generate")
         if parent == folder:
             return False
     return False

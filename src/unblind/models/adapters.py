@@ -113,6 +113,9 @@ def _whole_modules(model: PreTrainedModel, family: Family, part: Part) -> list[s
     """The names of the largest modules that make up a part, but for the embeddings, tied to the head."""
     head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     embeddings = {model.get_input_embeddings(), head}
+    weights = (p for prefix in family.parts[part] for p in model.get_submodule(prefix).parameters())
+    if not all(parameter.is_floating_point() for parameter in weights):
+        raise RecipeError(f"{part} is full, and its weights are quantized; set {part} to lora or frozen")
 
     def whole(name: str, module: nn.Module) -> Iterator[str]:
         below = {f"{name}.{inner}" for inner, _ in module.named_modules() if inner}

@@ -113,11 +113,14 @@ class Collator:
                     f"row {name_of(row)} has no {name} for the prompt; choose another (--prompt)"
                 )
         question = task.question(text, row)
-        for name, text in (("prompt", question), ("answer", row.get("answer"))):
-            token = next((token for token in self._reserved if token in text), None) if text else None
-            if token:
-                raise DatasetError(f"row {name_of(row)}: the {name} must not contain {token}; take it out")
+        self._refuse_marks(row, "prompt", question)
+        self._refuse_marks(row, "answer", str(row.get("answer") or ""))
         return question
+
+    def _refuse_marks(self, row: Row, name: str, written: str) -> None:
+        token = next((token for token in self._reserved if token in written), None)
+        if token:
+            raise DatasetError(f"row {name_of(row)}: the {name} must not contain {token}; take it out")
 
     @cached_property
     def _reserved(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from unblind.models.adapter_files import CONFIG as ADAPTER_CONFIG
 from unblind.models.adapters import base_of, load_adapter
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import Family, Processor
+from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization
@@ -51,6 +52,7 @@ class Loaded:
     revision: str | None
     adapter: str | None
     device: torch.device
+    compute_dtype: torch.dtype | None = None  # of matrix products; None: that of the weights
 
     @property
     def family(self) -> Family:
@@ -81,6 +83,7 @@ def load(
         adapter: a folder that peft saved, or a run folder of `unblind train`.
         device: "auto", "cpu", "cuda" or "mps".
         dtype: "auto", "float32", "bfloat16" or "float16"; `auto` takes bfloat16 where the hardware has it.
+            "float16" is that of matrix products alone: all else stays in float32, which Gemma needs.
         revision: of the hub repository.
         quantization: "nf4" or "int8" (by bitsandbytes), of the language model's layers.
         double_quantization: of nf4's scales as well.
@@ -91,7 +94,7 @@ def load(
             that is none or belongs to another base, bitsandbytes missing.
     """
     target = choose_device(device)
-    weights_dtype = choose_dtype(dtype, target)
+    compute_dtype = choose_dtype(dtype, target)
     source = str(EMBEDDED.get(name, name))
     if Path(source).is_dir():
         _check_files(Path(source))
@@ -101,18 +104,20 @@ def load(
     family = family_of(config)
     options: dict[str, Any] = {} if revision is None else {"revision": revision}
     if quantization is None:
-        _check_memory(name, config, weights_dtype, target)
+        _check_memory(name, config, stored_dtype(compute_dtype), target)
     else:
         spared = HEAD if quantize_vision else [*family.parts["vision"], *family.parts["projector"], *HEAD]
-        quantized = _bitsandbytes(quantization, weights_dtype, double_quantization, spared)
+        quantized = _bitsandbytes(quantization, compute_dtype, double_quantization, spared)
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
     with _loading(name):
         processor = family.load_processor(source, **options)
         if quantization is not None:
-            options |= {"quantization_config": quantized, "device_map": {"": target}}
-        model = _load_weights(source, weights_dtype, target, **options)
+            options["quantization_config"] = quantized
+        model = _load_weights(source, stored_dtype(compute_dtype), target, **options)
     family.tune(model, target)
-    loaded = Loaded(model, processor, name, revision, None, target)
+    if compute_dtype == torch.float16:
+        multiply_in_float16(model, target)
+    loaded = Loaded(model, processor, name, revision, None, target, compute_dtype)
     if adapter is not None:
         loaded = replace(loaded, model=load_adapter(model, Path(adapter)), adapter=str(adapter))
     loaded.model.train(False)
@@ -178,7 +183,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "cpu" and from_main_process(_cpu_prefers_bfloat16):
         return torch.bfloat16
-    return torch.float32  # float16 overflows in Gemma's activations too easily to be the default on mps
+    return torch.float32
 
 
 @lru_cache(maxsize=1)
@@ -226,7 +231,12 @@ def _check_files(folder: Path) -> None:
 
 def _load_weights(source: str, dtype: torch.dtype, device: torch.device, **options: Any) -> PreTrainedModel:
     loaded: Any = AutoModelForImageTextToText.from_pretrained(
-        source, dtype=dtype, use_safetensors=True, output_loading_info=True, **options
+        source,
+        dtype=dtype,
+        device_map={"": device},  # each tensor goes there from the mapped file, not all by way of main memory
+        use_safetensors=True,
+        output_loading_info=True,
+        **options,
     )
     model, info = loaded
     if info["missing_keys"]:
@@ -234,8 +244,6 @@ def _load_weights(source: str, dtype: torch.dtype, device: torch.device, **optio
         raise ModelError(
             f"{source} lacks {len(missing)} weights, among them {missing[0]}; save or download it again"
         )
-    if "quantization_config" not in options:
-        model.to(device)
     _keep_gradients(model)
     return model  # type: ignore[no-any-return]
 

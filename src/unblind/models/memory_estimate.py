@@ -23,6 +23,7 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from unblind.models.adapters import add_adapter
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import with_fixed_grid
+from unblind.models.half_precision import stored_dtype
 from unblind.models.loading import configuration
 from unblind.models.registry import family_of
 from unblind.models.vision_cache import without_tower
@@ -30,6 +31,7 @@ from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization, TrainOptions, load_recipe
 
 RECIPES = ("paligemma2-3b-lora", "paligemma2-3b-qlora", "seed-notebook")
+ROOM = 0.9  # of a device's memory: kernels and the allocator take some
 QUESTION, ANSWER = 12, 2  # tokens of our question with what is around it; of a letter and its end
 # Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
 STATE = {"adamw_8bit": 2.0, "paged_adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
@@ -114,6 +116,19 @@ def evaluation_memory(
     return Memory(weights, 0, 0, activations - logits + largest, logits)
 
 
+def largest_batch(
+    config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype, limit: int
+) -> int | None:
+    """The options' batch size, or half of it, a quarter, ..., with which a step fits into `limit` bytes.
+
+    None: not even a single sample does.
+    """
+    size = options.batch_size
+    while size and training_memory(config, replace(options, batch_size=size), dtype).total > ROOM * limit:
+        size //= 2
+    return size or None
+
+
 @dataclass(frozen=True)
 class Job:
     """Something that can be done with a model, and the memory that it takes; evaluation has no recipe."""
@@ -129,7 +144,7 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
 
     Raises ModelError as `unblind.models.loading.load` does; official checkpoints are known without the hub.
     """
-    config = configuration(name, revision, known=True)
+    config, dtype = configuration(name, revision, known=True), stored_dtype(dtype)
     for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
         options = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
         for batch in (options.batch_size, 1):

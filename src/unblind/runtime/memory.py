@@ -6,7 +6,7 @@ import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +63,25 @@ def machine_memory() -> int | None:
         return None
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """The most bytes that were in use at once, of a GPU or by this process; None where nothing tells."""
+    if device.type == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        lines = Path("/proc/self/status").read_text("ascii").splitlines()
+        fields = next(line.split() for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):
+        return None
+    return int(fields[1]) * 1024
+
+
+SMALLER = "lower --batch-size and raise --accumulation, take --gradient-checkpointing or --quantization nf4"
+
+
 @contextmanager
-def explain_out_of_memory() -> Iterator[None]:
+def explain_out_of_memory(advice: Callable[[], str] = lambda: SMALLER) -> Iterator[None]:
     """Say what to do where the memory runs out in a step of training. Raises ModelError."""
     try:
         yield
@@ -73,8 +90,7 @@ def explain_out_of_memory() -> Iterator[None]:
             raise
         reason = str(error).partition("\n")[0][:150]
         raise ModelError(
-            f"the memory does not suffice ({reason}); lower --batch-size and raise --accumulation, take"
-            " --gradient-checkpointing or --quantization nf4; `unblind doctor --model` reckons it"
+            f"the memory does not suffice ({reason}); {advice()}; `unblind doctor --model` reckons it"
         ) from error
 
 

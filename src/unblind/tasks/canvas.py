@@ -191,7 +191,7 @@ class Canvas:
         draw_letters(mask, font, size, text, measures.pens * size + (x - left), baseline - top)
         height, width = self.pixels.shape[:2]
         mask = mask[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-        self._paint(max(0, left), max(0, top), mask / np.float32(255), color)
+        self._paint(max(0, left), max(0, top), np.divide(mask, 255, dtype=np.float32), color)
 
     def texts(self, texts: Sequence[Text], font: Path, size: float, color: Color) -> None:
         """Many short texts in one font and size, each as `text` sets it, but faster; letters may be cut off.
@@ -215,7 +215,7 @@ class Canvas:
             band = mask[top : max(top, math.ceil(baseline + size))]
             draw_letters(band, font, size, "".join(text for text, _, _ in line), pens, baseline - top)
         touched = np.flatnonzero(mask)
-        cover = mask.ravel()[touched] / np.float32(255)
+        cover = np.divide(mask.ravel()[touched], 255, dtype=np.float32)
         _blend(self.pixels.reshape(-1, 3), touched, cover, color)
 
     # -- below the shapes ------------------------------------------------------------------------------------

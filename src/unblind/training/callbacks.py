@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import ProgressCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from unblind.errors import ModelError
 from unblind.runtime.sigterm import Stopped
@@ -94,6 +96,14 @@ def _in_any_process(told: bool) -> bool:
 class ProgressLines(TrainerCallback):
     """Plain progress lines, for where there is no terminal to draw a bar on."""
 
+    def __init__(self) -> None:
+        self.began, self.first_step = 0.0, 0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        self.began, self.first_step = time.monotonic(), state.global_step
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -102,14 +112,55 @@ class ProgressLines(TrainerCallback):
         logs: Any = None,
         **_: Any,
     ) -> None:
-        shown = {
-            "loss": "loss {:.4f}",
-            "eval_accuracy": "validation accuracy {:.1%}",
-            "eval_loss": "loss {:.4f}",
-        }
-        if not state.is_world_process_zero:
+        measured = shown(logs)
+        if not state.is_world_process_zero or not measured:
             return
-        parts = [text.format(logs[key]) for key, text in shown.items() if key in logs]
-        if parts:
-            progress = f"step {state.global_step:,} of {state.max_steps:,} ({logs['seconds']:,.0f} s)"
-            print(f"train: {progress}: {', '.join(parts)}", file=sys.stderr, flush=True)
+        times = f"{logs['seconds']:,.0f} s"
+        steps = state.global_step - self.first_step
+        if steps > 0 and state.global_step < state.max_steps:
+            left = (time.monotonic() - self.began) / steps * (state.max_steps - state.global_step)
+            times += f", {duration(left)} left"
+        step = f"step {state.global_step:,} of {state.max_steps:,} ({times})"
+        print(f"train: {step}: {measured}", file=sys.stderr, flush=True)
+
+
+class ProgressBar(ProgressCallback):
+    """Trainer's progress bar, which knows the time left, with our lines above it."""
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: Any = None,
+        **_: Any,
+    ) -> None:
+        if self.training_bar is not None and (measured := shown(logs)):
+            self.training_bar.write(f"step {state.global_step:,}: {measured}", file=sys.stderr)
+
+
+_SHOWN = {
+    "loss": "loss {:.4f}",
+    "eval_accuracy": "validation accuracy {:.1%}",
+    "eval_loss": "loss {:.4f}",
+    "samples_per_second": "{:,.1f} samples/s",
+    "learning_rate": "learning rate {:.1e}",
+    "grad_norm": "gradient norm {:.2g}",
+    "peak_memory_gib": "peak memory {:.1f} GiB",
+}
+
+
+def shown(logs: Mapping[str, float]) -> str:
+    """What a logged row says to a person; nothing for the row at the end of a run."""
+    if not {"loss", "eval_loss"} & logs.keys():
+        return ""
+    return ", ".join(text.format(logs[key]) for key, text in _SHOWN.items() if key in logs)
+
+
+def duration(seconds: float) -> str:
+    """A time in its two largest units: `2 h 5 min`, `1 min 20 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

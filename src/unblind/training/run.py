@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import threading
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
@@ -28,11 +30,12 @@ from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
 from unblind.models.loading import Loaded, choose_device, load
+from unblind.models.memory_estimate import largest_batch
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.distributed import from_main_process, is_main_process, world_size
 from unblind.runtime.json_files import read_json
-from unblind.runtime.memory import explain_out_of_memory, keep_freed_memory
+from unblind.runtime.memory import SMALLER, explain_out_of_memory, keep_freed_memory, total_memory
 from unblind.runtime.outputs import atomic, claim, explain_full_disk, refuse_inside, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
@@ -40,7 +43,8 @@ from unblind.training.checkpoints import newest_checkpoint, remove_after
 from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_step
 
 # What changes nothing in the result may differ between a run and its resumption.
-_IMMATERIAL = {"out", "resume", "report_to", "workers"}
+_IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
+_LATER = {"columns", "language_lr", "projector_lr", "vision_lr"}  # options that older runs did not have
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,11 @@ def fit(
         features = None if cache is None else from_main_process(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
-        with _vision_side(loaded, options), explain_out_of_memory(), on_sigterm(told_to_stop.set):
+        with (
+            _vision_side(loaded, options),
+            explain_out_of_memory(lambda: _batch_that_fits(loaded, options)),
+            on_sigterm(told_to_stop.set),
+        ):
             _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
 
@@ -137,6 +145,19 @@ def _vision_side(loaded: Loaded, options: TrainOptions) -> AbstractContextManage
     if options.drop_blank:
         return dropping_patches(base, with_fixed_grid(loaded.family, "drop_blank"))
     return nullcontext()
+
+
+def _batch_that_fits(loaded: Loaded, options: TrainOptions) -> str:
+    """What to do where a step takes more memory than there is."""
+    limit = total_memory(loaded.device)
+    base = base_of(loaded.model)
+    batch = limit and largest_batch(base.config, options, base.dtype, limit)
+    if limit is None or batch == options.batch_size:
+        return SMALLER
+    if not batch:
+        return "not even single samples fit: take --gradient-checkpointing or --quantization nf4"
+    accumulation = math.ceil(options.batch_size * options.accumulation / batch)
+    return f"--batch-size {batch} --accumulation {accumulation} should fit"
 
 
 def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets.Dataset | None]:
@@ -165,6 +186,11 @@ def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: thread
 
 
 def _check(options: TrainOptions) -> None:
+    if options.quantization and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+        raise RecipeError(
+            f"{options.quantization} weights are not parted among processes (FSDP); leave quantization out,"
+            " or launch with recipes/accelerate/ddp.yaml"
+        )
     for key, known in (("optimizer", OptimizerNames), ("scheduler", SchedulerType)):
         names = [member.value for member in known]
         if getattr(options, key) not in names:
@@ -176,9 +202,11 @@ def _check(options: TrainOptions) -> None:
 
 
 def _settings(options: TrainOptions) -> dict[str, Any]:
-    settings = {key: value for key, value in _plain(asdict(options)).items() if key not in _IMMATERIAL}
-    if not options.columns:  # as runs were before there were any
-        del settings["columns"]
+    settings = {
+        key: value
+        for key, value in _plain(asdict(options)).items()
+        if key not in _IMMATERIAL and not (key in _LATER and not value)
+    }
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
     return settings | {"processes": world_size()}  # by which batches grow

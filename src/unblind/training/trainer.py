@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any, cast
@@ -19,6 +21,7 @@ from peft.helpers import disable_input_dtype_casting
 from transformers import (
     EarlyStoppingCallback,
     PrinterCallback,
+    ProgressCallback,
     Trainer,
     TrainingArguments,
 )
@@ -32,21 +35,36 @@ from unblind.models.collate import Collator, Row
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
-from unblind.recipe import STREAM, TrainOptions
+from unblind.recipe import STREAM, Part, TrainOptions
 from unblind.runtime.distributed import world_size
+from unblind.runtime.memory import peak_memory
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
-from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressLines
+from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
+
+# where Weights & Biases, Comet and MLflow look for what Trainer does not pass on to them
+_PROJECTS = ("WANDB_PROJECT", "COMET_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME")
 
 
 class AnswerTrainer(Trainer):
     """Logs samples and seconds, and measures answers instead of collecting logits."""
 
-    def __init__(self, *, choices: Choices | None, samples_per_step: int, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        choices: Choices | None,
+        samples_per_step: int,
+        rates: Mapping[Part, float],
+        part_of: Callable[[str], Part | None],
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.choices = choices
+        self.rates = rates
+        self.part_of = part_of
         self.samples_per_step = samples_per_step
         self.began = time.monotonic()
+        self._mark: tuple[float, int] | None = None  # when the last line was logged, and at which step
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Trainer's; the keys and values that only decoding needs are not kept."""
@@ -96,6 +114,27 @@ class AnswerTrainer(Trainer):
         measured = torch.stack(columns, dim=1)
         return None, measured, torch.zeros_like(measured)
 
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """Trainer's, with groups of their own for the parts that have a learning rate of their own."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self.rates:
+            trained = cast(torch.nn.Module, model or self.model)
+            names = {id(parameter): name for name, parameter in trained.named_parameters()}
+            optimizer.param_groups[:] = [
+                part for group in optimizer.param_groups for part in self._by_part(group, names)
+            ]
+        return optimizer
+
+    def _by_part(self, group: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+        """An optimizer's group, cut up by learning rates."""
+        by_rate: dict[float, list[torch.nn.Parameter]] = {}
+        for parameter in group["params"]:
+            part = self.part_of(names[id(parameter)].removeprefix("base_model.model."))
+            rate = self.rates.get(part, group["lr"]) if part else group["lr"]
+            by_rate.setdefault(rate, []).append(parameter)
+        for rate, parameters in by_rate.items():
+            yield {**group, "params": parameters, "lr": rate}
+
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Of whole images, whatever is left out of training."""
         collator = self.data_collator
@@ -112,10 +151,40 @@ class AnswerTrainer(Trainer):
         weights: dict[str, torch.Tensor] = self.accelerator.get_state_dict(self.model_wrapped)
         return weights
 
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        if self._mark is None:  # what comes before the first step is no training
+            self._mark = time.monotonic(), self.state.global_step
+        return super().training_step(*args, **kwargs)
+
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        logs["samples"] = self.state.global_step * self.samples_per_step
-        logs["seconds"] = round(self.seconds_before + time.monotonic() - self.began, 3)
+        """Trainer's, with samples, seconds, samples/s and the peak of memory.
+
+        Raises ModelError if a loss or a gradient norm is not finite.
+        """
+        self._refuse_non_finite(logs)
+        now, step = time.monotonic(), self.state.global_step
+        logs["samples"] = step * self.samples_per_step
+        logs["seconds"] = round(self.seconds_before + now - self.began, 3)
+        if "loss" in logs and self._mark and step > self._mark[1]:
+            seconds = max(now - self._mark[0], 1e-9)
+            logs["samples_per_second"] = round((step - self._mark[1]) * self.samples_per_step / seconds, 3)
+            if (peak := peak_memory(self.args.device)) is not None:
+                logs["peak_memory_gib"] = round(peak / 2**30, 3)
+        self._mark = now, step  # of an evaluation, the end
         super().log(logs, start_time)
+
+    def _refuse_non_finite(self, logs: Mapping[str, float]) -> None:
+        """Raise ModelError where training has come to infinity; a GradScaler skips such steps by itself."""
+        skipped = self.accelerator.optimizer_step_was_skipped
+        labels = {"loss": "loss", "grad_norm": "gradient norm", "eval_loss": "validation loss"}
+        for name, label in labels.items():
+            value = float(logs.get(name, 0.0))
+            if not math.isfinite(value) and not (name == "grad_norm" and skipped):
+                raise ModelError(
+                    f"the {label} is {value} at step {self.state.global_step:,}: the model's numbers are no"
+                    " longer finite; take a wider --dtype (bfloat16, float32) or a lower --learning-rate; if"
+                    " that does not help, the checkpoint is broken"
+                )
 
     @property
     def seconds_before(self) -> float:
@@ -141,10 +210,14 @@ def make_trainer(
     told_to_stop: threading.Event,
 ) -> AnswerTrainer:
     watched = validation if options.eval_every > 0 else None
+    if options.project:
+        os.environ |= dict.fromkeys(_PROJECTS, options.project)
     try:
         trainer = AnswerTrainer(
             choices=_choices(loaded, watched, options.prompt) if watched else None,
             samples_per_step=samples_per_step(options),
+            rates=options.rates,
+            part_of=loaded.family.part_of,
             model=model,
             args=_arguments(loaded, options, watched is not None),
             train_dataset=training,
@@ -167,14 +240,15 @@ def make_trainer(
     shards = getattr(trainer.accelerator.state, "fsdp_plugin", None)
     if shards is not None and shards.transformer_cls_names_to_wrap is None:
         shards.transformer_cls_names_to_wrap = loaded.family.layer_classes(base_of(model))
-    if trainer.args.disable_tqdm:
-        trainer.remove_callback(PrinterCallback)
-        trainer.add_callback(ProgressLines())
+    trainer.remove_callback(PrinterCallback if trainer.args.disable_tqdm else ProgressCallback)
+    trainer.add_callback(ProgressLines() if trainer.args.disable_tqdm else ProgressBar())
     return trainer
 
 
 def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> TrainingArguments:
-    dtype = next(p.dtype for p in loaded.model.get_input_embeddings().parameters())
+    embeddings = base_of(loaded.model).get_input_embeddings()
+    dtype = loaded.compute_dtype or next(embeddings.parameters()).dtype
+    on_cpu = loaded.device.type == "cpu"
     arguments = TrainingArguments(
         output_dir=str(options.out / "checkpoints"),
         per_device_train_batch_size=options.batch_size,
@@ -194,6 +268,7 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         # a stream's rows are random already
         train_sampling_strategy="sequential" if options.data.startswith(STREAM) else "random",
         logging_steps=options.log_every,
+        logging_nan_inf_filter=False,  # it would show them as the last loss that was finite
         eval_strategy="steps" if watched else "no",
         eval_steps=options.eval_every if watched else None,
         save_strategy="steps",
@@ -203,12 +278,14 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         metric_for_best_model="selection" if watched else None,
         greater_is_better=True if watched else None,
         report_to=list(options.report_to) or "none",
+        run_name=options.run_name or options.out.name,
+        project=options.project or "unblind",
         remove_unused_columns=False,
         label_names=["labels"],
-        use_cpu=loaded.device.type == "cpu",
+        use_cpu=on_cpu,
         ddp_find_unused_parameters=False,  # the guard of gradients finds them
         bf16=dtype == torch.bfloat16,
-        fp16=dtype == torch.float16,
+        fp16=dtype == torch.float16 and not on_cpu,  # with a GradScaler; the model casts by itself
         dataloader_num_workers=options.workers,
         dataloader_pin_memory=loaded.device.type == "cuda",
         disable_tqdm=not sys.stderr.isatty(),

@@ -1,7 +1,10 @@
 """Training through the real Trainer, on a model small enough to learn in seconds."""
 
 import json
+import os
+import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +13,19 @@ import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainingArguments
 
 import small_model
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.evaluation.run import evaluate
 from unblind.models.loading import load
+from unblind.models.memory_estimate import ROOM, training_memory
 from unblind.recipe import TrainOptions
 from unblind.training import trainer as trainer_module
+from unblind.training.callbacks import duration
 from unblind.training.checkpoints import newest_checkpoint
 from unblind.training.run import TrainResult, fit, train
+from unblind.training.trainer import AnswerTrainer
 
 
 def options(out: Path, **changes: object) -> TrainOptions:
@@ -229,3 +235,174 @@ def test_a_tracker_gets_what_the_log_has(tmp_path: Path) -> None:
     expected = [row["loss"] for row in rows(result) if "loss" in row]
     assert [event.value for event in written.Scalars("train/loss")] == pytest.approx(expected)
     assert len(written.Scalars("eval/accuracy")) == 1
+
+
+def test_training_stops_at_the_first_loss_that_is_no_number(tmp_path: Path) -> None:
+    base = small_model.loaded()
+    base.model.model.language_model.layers[0].mlp.up_proj.weight.data[0, 0] = torch.inf
+    with pytest.raises(ModelError, match=r"the loss is nan at step 1: .* lower --learning-rate"):
+        fit(base, small_model.samples(16), None, options(tmp_path / "run"))
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "label"), [("grad_norm", "gradient norm"), ("eval_loss", "validation loss")]
+)
+def test_gradients_and_validation_are_watched_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, label: str
+) -> None:
+    log = AnswerTrainer.log
+
+    def with_infinity(self, logs, *rest):
+        log(self, logs | ({name: torch.inf} if name in logs else {}), *rest)
+
+    monkeypatch.setattr(AnswerTrainer, "log", with_infinity)
+    with pytest.raises(ModelError, match=f"the {label} is inf at step"):
+        run(options(tmp_path / "run"))
+
+
+def test_a_step_that_a_scaler_skips_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = AnswerTrainer.log
+
+    def with_infinity(self, logs, *rest):
+        log(self, logs | ({"grad_norm": torch.inf} if "grad_norm" in logs else {}), *rest)
+
+    monkeypatch.setattr(AnswerTrainer, "log", with_infinity)
+    monkeypatch.setattr("accelerate.Accelerator.optimizer_step_was_skipped", True)
+    run(options(tmp_path / "run", max_steps=2))
+
+
+def test_lines_tell_how_it_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result = run(options(tmp_path / "run", max_steps=3, eval_every=3))
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("train: ")]
+    assert [line.split(" (")[0] for line in lines] == [f"train: step {n} of 3" for n in (1, 2, 3, 3)]
+    number = r"[\d,.e+-]+"
+    measured = f"loss {number}, {number} samples/s, learning rate {number}, gradient norm {number}"
+    assert re.fullmatch(rf"train: step 2 of 3 \(\d+ s, \d+ s left\): {measured}.*", lines[1])
+    assert re.fullmatch(rf"train: step 3 of 3 \(\d+ s\): {measured}.*", lines[2])
+    assert re.fullmatch(
+        rf"train: step 3 of 3 \(\d+ s\): validation accuracy {number}%, loss {number}", lines[3]
+    )
+    if sys.platform == "linux":
+        assert all("peak memory" in line for line in lines[:3])
+    assert all(row["samples_per_second"] > 0 for row in rows(result) if "loss" in row)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (80, "1 min 20 s"), (7_500, "2 h 5 min")]
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_parts_learn_at_their_own_rates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    groups: list[dict] = []
+    create = AnswerTrainer.create_optimizer
+
+    def watched(self, *arguments):
+        optimizer = create(self, *arguments)
+        names = {id(p): name for name, p in self.model.named_parameters()}
+        groups.extend({**g, "names": {names[id(p)] for p in g["params"]}} for g in optimizer.param_groups)
+        return optimizer
+
+    monkeypatch.setattr(AnswerTrainer, "create_optimizer", watched)
+    run(options(tmp_path / "run", max_steps=1, vision_lr=0.5, language_lr=0.25, vision="full"))
+    rates = {name: group["lr"] for group in groups for name in group["names"]}
+    words = {"vision_tower": 0.5, "language_model": 0.25, "multi_modal_projector": 1e-2}
+    assert {word for word in words for name in rates if word in name} == set(words)
+    assert all(rate == words[word] for word in words for name, rate in rates.items() if word in name)
+
+
+def test_a_rate_of_its_own_moves_one_part_alone(tmp_path: Path) -> None:
+    def change(**rates: float) -> dict[str, float]:
+        told = options(tmp_path / str(rates), max_steps=1, dropout=0.0, learning_rate=1e-9, **rates)
+        weights = load_file(run(told).adapter / "adapter_model.safetensors")
+        parts = ("vision_tower", "language_model", "multi_modal_projector")
+        moved = {
+            part: [w for name, w in weights.items() if part in name and "lora_B" in name] for part in parts
+        }
+        return {part: max(float(w.abs().max()) for w in moved[part]) for part in parts}  # lora_B starts at 0
+
+    moved = change(vision_lr=1e-2)
+    assert moved["vision_tower"] > 1e-3
+    assert max(moved["language_model"], moved["multi_modal_projector"]) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vision_lr": 1e-3, "vision": "frozen"}, "vision_lr is 0.001, and vision is frozen"),
+        ({"projector_lr": 0.0}, "projector_lr is 0.0; it must be above 0"),
+        ({"language": "full", "quantization": "nf4"}, "language is full, and nf4 weights"),
+        ({"vision": "full", "quantization": "int8", "quantize_vision": True}, "vision is full, and int8"),
+    ],
+)
+def test_options_that_contradict_each_other(tmp_path: Path, changes: dict, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        options(tmp_path, **changes)
+
+
+def test_quantized_weights_are_not_trained_whole(tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    base = load(str(small_model.checkpoint(tmp_path / "base")), quantization="nf4", device="cpu")
+    with pytest.raises(RecipeError, match="language is full, and its weights are quantized"):
+        fit(base, small_model.samples(8), None, options(tmp_path / "run", language="full"))
+
+
+def test_quantized_weights_are_not_sharded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(RecipeError, match=r"nf4 weights are not parted among processes \(FSDP\)"):
+        train(options(tmp_path / "run", quantization="nf4"))
+
+
+@pytest.mark.parametrize(
+    ("gib", "advice"),
+    [
+        (2.0, "--batch-size 16 --accumulation 4 should fit"),
+        (1e-6, "not even single samples fit"),
+        (None, "lower"),
+    ],
+)
+def test_memory_that_runs_out_names_the_batch_that_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gib: float | None, advice: str
+) -> None:
+    def out_of_memory(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    told = options(tmp_path / "run", batch_size=32, accumulation=2)
+    base = small_model.loaded()
+    sizes = {
+        size: training_memory(base.model.config, replace(told, batch_size=size), torch.float32).total
+        for size in (16, 32)
+    }
+    between = (sizes[16] + sizes[32]) // 2
+    limit = None if gib is None else int(gib * 2**30) if gib < 1 else int(between / ROOM)
+    monkeypatch.setattr("unblind.training.run.total_memory", lambda _: limit)
+    monkeypatch.setattr(AnswerTrainer, "training_step", out_of_memory)
+    with pytest.raises(ModelError, match=advice):
+        fit(base, small_model.samples(64), None, told)
+
+
+def test_trackers_are_told_run_and_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments: list[TrainingArguments] = []
+
+    class Watch(TrainerCallback):
+        def on_train_begin(self, args, state, control, **_):
+            arguments.append(args)
+
+    monkeypatch.setattr(trainer_module, "LastStep", Watch)
+    for name in ("WANDB_PROJECT", "COMET_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "another")
+    run(options(tmp_path / "plain", max_steps=1))
+    assert (arguments[0].run_name, os.environ["WANDB_PROJECT"]) == ("plain", "another")
+    run(options(tmp_path / "named", max_steps=1, run_name="third try", project="letters"))
+    assert (arguments[1].run_name, arguments[1].project) == ("third try", "letters")
+    assert os.environ["WANDB_PROJECT"] == os.environ["MLFLOW_EXPERIMENT_NAME"] == "letters"
+
+
+def test_keys_and_values_are_not_kept_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = small_model.loaded()
+    caches: list[object] = []
+    base.model.register_forward_hook(lambda _, __, outputs: caches.append(outputs.cache))
+    fit(base, small_model.samples(16), small_model.samples(4), options(tmp_path / "run", max_steps=2))
+    assert caches and set(caches) == {None}
