@@ -25,7 +25,7 @@ def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers
     """Do the jobs in parallel; yields results as they come, in no fixed order.
 
     Args:
-        work: what to do with each job; pickled once for each process.
+        work: what to do with each job; it is pickled.
         jobs: what to do it with.
         workers: number of processes; 0: as many as there are cores. With one, this process does it.
 
@@ -42,8 +42,9 @@ def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers
     others = set(multiprocessing.active_children())
     handed = context.Queue()  # filled by a thread: processes that start slowly hold nobody up
     handed.cancel_join_thread()
+    pickled = pickle.dumps(work)
     for _ in range(workers):
-        handed.put(pickle.dumps(work))
+        handed.put(pickled)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(handed,))
     try:
         for future in as_completed([_submitted(pool, job) for job in jobs]):
