@@ -32,9 +32,9 @@ from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.memory_estimate import largest_batch
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
+from unblind.runtime.device_memory import SMALLER, enough_memory, keep_freed_memory, total_memory
 from unblind.runtime.distributed import main_process, shared, world
 from unblind.runtime.json_files import read_json
-from unblind.runtime.memory import SMALLER, enough_memory, keep_freed_memory, total_memory
 from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
