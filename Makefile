@@ -1,4 +1,4 @@
-# Two commands do everything: `make demo` shows the main job, `make test` runs all checks.
+# `make demo` shows the main job, `make test` runs all checks, `make quick` the fast ones.
 PYTHON ?= python3
 VENV ?= .venv
 # Tested with this release. For PyTorch's smaller CPU build on Linux, see the README.
@@ -8,7 +8,7 @@ SOAK_MINUTES ?= 60
 
 BIN = $(VENV)/bin
 
-.PHONY: demo test check fix soak audit clean
+.PHONY: demo test quick check fix soak audit clean
 
 demo: $(VENV)/installed
 	$(BIN)/unblind quickstart --out $(OUT)
@@ -18,6 +18,12 @@ test: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+
+# What a change breaks first, in minutes.
+quick: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal -m "not slow"
 
 check: test
 

@@ -1,84 +1,155 @@
-"""How fast scenes are drawn, against Matplotlib at 1,200 dpi, which is how BlindTest's generator draws.
+"""How fast scenes are drawn, against Matplotlib, which is how BlindTest's generators draw.
 
 Both draw the same distinct scenes on one core in one run: as 224 px arrays, and as 512 px PNG files on disk.
+Matplotlib draws them twice: as the generator does, which saves the figure as PNG that is opened again and
+resized, and in memory, which spares it that detour.
 
-    python benchmarks/drawing.py [SCENES] [MATPLOTLIB_SCENES]
+    python benchmarks/drawing.py [--task NAME] [--scenes N] [--matplotlib N]
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import matplotlib
 import numpy as np
 from matplotlib import patches, pyplot
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from PIL import Image
 
 from unblind.data.images import encode_png
-from unblind.tasks.base import sample_scene
-from unblind.tasks.circled_letter.draw import draw
-from unblind.tasks.circled_letter.options import Options, Resources
-from unblind.tasks.circled_letter.scene import Scene, SceneOptions
-from unblind.tasks.circled_letter.task import TASK
-from unblind.tasks.fonts import FontLibrary, find_fonts
+from unblind.tasks.base import Task, sample_scene
 from unblind.tasks.glyphs import measure_word
-from unblind.tasks.words import load_words
+from unblind.tasks.olympic.scene import corners
+from unblind.tasks.registry import task_named
 
 matplotlib.use("Agg")
+Drawn = Callable[[Any, Any], Figure]
+TIGHT = {"bbox_inches": "tight", "pad_inches": 0}  # how two of the generators save: the axes alone
 
 
-def draw_with_matplotlib(scene: Scene, fonts: FontLibrary, in_memory: bool) -> Image.Image:
-    """The scene on a figure of 10 x 2 inches at 1,200 dpi, resized.
-
-    The generator saves the figure as PNG, which is opened again; `in_memory` spares it that detour.
-    """
-    path = fonts.get(scene.font.digest).path
-    size = scene.image_size
-    figure = pyplot.figure(figsize=(10, 2), dpi=1200)
-    axes = figure.add_axes((0, 0, 1, 1))
+def word(scene: Any, resources: Any) -> Figure:
+    """A figure of 10 x 2 inches at 1,200 dpi: the middle fifth of the image."""
+    path, size = resources.get(scene.font.digest).path, scene.image_size
     top = size / 2 - size / 10
-    axes.set(xlim=(0, size), ylim=(top + size / 5, top))
-    axes.axis("off")
+    figure = on_axes((10, 2), 1200, (0, size), (top + size / 5, top))
+    axes = figure.axes[0]
     properties = FontProperties(fname=str(path), size=scene.font_size * 720 / size)
     for letter, pen in zip(scene.word, measure_word(path, scene.word).pens, strict=True):
         axes.text(scene.x + pen * scene.font_size, scene.baseline, letter, fontproperties=properties)
-    ellipse = scene.ellipse
-    axes.add_patch(
-        patches.Ellipse(
-            (ellipse.x, ellipse.y),
-            ellipse.width,
-            ellipse.height,
-            fill=False,
-            edgecolor="red",
-            linewidth=scene.line_width,
-            zorder=4,
-        )
-    )
+    at = scene.ellipse
+    style = {"fill": False, "edgecolor": "red", "linewidth": scene.line_width, "zorder": 4}
+    axes.add_patch(patches.Ellipse((at.x, at.y), at.width, at.height, **style))
+    return figure
+
+
+def lines(scene: Any, _: Any) -> Figure:
+    """A figure of 5 x 5 inches at 500 dpi."""
+    figure = pyplot.figure(figsize=(5, 5), dpi=500)
+    axes = figure.add_subplot()
+    for line, color in ((scene.blue, scene.blue_color), (scene.red, scene.red_color)):
+        axes.plot(*zip(*line, strict=True), color=share(color), linewidth=points(scene, 5))
+    axes.set(xlim=(0, scene.width), ylim=(scene.height, 0))
+    axes.axis("off")
+    figure.tight_layout(pad=0)
+    return figure
+
+
+def circles(scene: Any, _: Any) -> Figure:
+    """Two filled circles."""
+    figure = square(scene)
+    for (x, y, radius), color in zip((scene.first, scene.second), scene.colors, strict=True):
+        figure.axes[0].add_patch(pyplot.Circle((x, y), radius, color=share(color), linewidth=0))
+    return figure
+
+
+def rings(scene: Any, _: Any) -> Figure:
+    """Circles' outlines."""
+    figure = square(scene)
+    for (x, y, radius), color in zip(scene.outlines, scene.colors, strict=True):
+        style = {"fill": False, "edgecolor": share(color), "linewidth": points(scene, 3.85)}
+        figure.axes[0].add_patch(pyplot.Circle((x, y), radius, **style))
+    return figure
+
+
+def pentagons(scene: Any, _: Any) -> Figure:
+    """Pentagons' outlines."""
+    figure = square(scene)
+    for place, color in zip(scene.outlines, scene.colors, strict=True):
+        x, y = zip(*corners(place, scene.turn), strict=True)
+        figure.axes[0].fill(x, y, fill=False, edgecolor=share(color), linewidth=points(scene, 3.85))
+    return figure
+
+
+# How the benchmark draws each task, and saves it.
+WAYS: dict[str, tuple[Drawn, dict[str, Any]]] = {
+    "circled-letter": (word, {}),
+    "line-intersections": (lines, {}),
+    "two-circles": (circles, TIGHT),
+    "olympic-circles": (rings, TIGHT),
+    "olympic-pentagons": (pentagons, TIGHT),
+}
+
+
+def on_axes(inches: tuple[float, float], dpi: int, x: tuple[float, float], y: tuple[float, float]) -> Figure:
+    """A figure that its axes fill, in px of the image."""
+    figure = pyplot.figure(figsize=inches, dpi=dpi)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=x, ylim=y)
+    axes.axis("off")
+    return figure
+
+
+def square(scene: Any) -> Figure:
+    """A figure of 5 x 5 inches with square axes, in px of the image; a third each at 100, 200 and 300 dpi."""
+    figure = pyplot.figure(figsize=(5, 5), dpi=(100, 200, 300)[hash(scene) % 3])
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, scene.width), ylim=(scene.height, 0), aspect="equal")
+    axes.axis("off")
+    return figure
+
+
+def share(color: tuple[int, int, int]) -> tuple[float, ...]:
+    """A colour as Matplotlib takes it."""
+    return tuple(value / 255 for value in color)
+
+
+def points(scene: Any, inches: float) -> float:
+    """A line width, on axes so wide."""
+    return scene.line_width * 72 * inches / scene.width
+
+
+def draw_with_matplotlib(name: str, scene: Any, resources: Any, size: int, in_memory: bool) -> Image.Image:
+    """The scene by Matplotlib, resized; a word is pasted into the middle of a white image."""
+    way, saving = WAYS[name]
+    figure = way(scene, resources)
     if in_memory:
         figure.canvas.draw()
         large = Image.fromarray(np.asarray(figure.canvas.buffer_rgba()))
     else:
-        figure.savefig(file := io.BytesIO())
+        figure.savefig(file := io.BytesIO(), **saving)
         large = Image.open(file)
     pyplot.close(figure)
-    strip = large.convert("RGB").resize((size, size // 5), Image.Resampling.BOX)
+    height = round(size * large.height / large.width)
+    drawn = large.convert("RGB").resize((size, height), Image.Resampling.BICUBIC)
     image = Image.new("RGB", (size, size), "white")
-    image.paste(strip, (0, round(top)))
+    image.paste(drawn, (0, (size - height) // 2))
     return image
 
 
-def rate(work: Callable[[Scene], object], scenes: list[Scene]) -> float:
+def rate(work: Callable[[Any], object], scenes: list[Any]) -> float:
     """Scenes a second."""
     start = time.perf_counter()
     for scene in scenes:
@@ -86,57 +157,75 @@ def rate(work: Callable[[Scene], object], scenes: list[Scene]) -> float:
     return len(scenes) / (time.perf_counter() - start)
 
 
-def main() -> None:
-    """Print a table, and one line of JSON for each question."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    slow = int(sys.argv[2]) if len(sys.argv) > 2 else 10
-    fonts, words = find_fonts(), load_words()
-    by_digest = {font.digest: font for font in fonts.fonts}
-    for font in fonts.fonts:
-        measure_word(font.path, "warm")
+def sample(task: Task[Any], size: int, count: int) -> tuple[list[Any], Any]:
+    """The first scenes of the training split at this size, and what they are drawn with."""
+    options = task.options_class()
+    if task.name == "circled-letter":
+        options = task.options_class(scene=type(options.scene)(image_size=size))
+    else:
+        options = task.options_class(image_size=size)
+    resources = task.resources(options)
+    return [sample_scene(task, 0, "train", i, options, resources) for i in range(count)], resources
 
-    def scenes(size: int) -> list[Scene]:
-        options, resources = Options(scene=SceneOptions(image_size=size)), Resources(fonts.fonts, words=words)
-        return [sample_scene(TASK, 0, "train", i, options, resources) for i in range(count)]
 
-    def array(scene: Scene) -> np.ndarray:
-        return draw(scene, by_digest[scene.font.digest])
-
+def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> list[dict[str, Any]]:
+    """Ours against Matplotlib both ways: one result for each."""
+    scenes, resources = sample(task, size, count)
     with tempfile.TemporaryDirectory() as folder:
 
-        def png(scene: Scene) -> None:
-            Path(folder, f"{id(scene)}.png").write_bytes(encode_png(array(scene)))
+        def ours(scene: Any) -> None:
+            pixels = task.draw(scene, resources)
+            if files:
+                Path(folder, f"{id(scene)}.png").write_bytes(encode_png(pixels))
 
-        def matplotlib_array(scene: Scene, in_memory: bool) -> np.ndarray:
-            return np.asarray(draw_with_matplotlib(scene, fonts, in_memory))
+        def theirs(scene: Any, in_memory: bool) -> None:
+            image = draw_with_matplotlib(task.name, scene, resources, size, in_memory)
+            image.save(Path(folder, f"m{id(scene)}.png")) if files else np.asarray(image)
 
-        def matplotlib_png(scene: Scene, in_memory: bool) -> None:
-            draw_with_matplotlib(scene, fonts, in_memory).save(Path(folder, f"m{id(scene)}.png"))
-
+        for scene in scenes[:200]:  # fonts are opened
+            ours(scene)
+        speed = rate(ours, scenes)
         results = []
-        for name, size, ours, theirs in (
-            ("drawing arrays", 224, array, matplotlib_array),
-            ("drawing PNG files", 512, png, matplotlib_png),
-        ):
-            sampled = scenes(size)
-            speed = rate(ours, sampled)
-            for in_memory, way in ((False, "as the generator"), (True, "in memory")):
-                slow_speed = rate(partial(theirs, in_memory=in_memory), sampled[:slow])
-                results.append((name, size, f"Matplotlib at 1,200 dpi, {way}", speed, slow_speed))
+        for in_memory, name in ((False, "as the generator"), (True, "in memory")):
+            alternative = rate(partial(theirs, in_memory=in_memory), scenes[:slow])
+            results.append(
+                {
+                    "benchmark": f"drawing {'PNG files' if files else 'arrays'}, {task.name}",
+                    "ratio": speed / alternative,
+                    "ours": speed,
+                    "alternative": alternative,
+                    "unit": "images/s",
+                    "against": f"Matplotlib, {name}",
+                    "pixels": size,
+                    "scenes": count,
+                }
+            )
+        return results
+
+
+def main() -> None:
+    """Print a table, and one line of JSON for each question."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", default="circled-letter", choices=[*WAYS, "all"])
+    parser.add_argument("--scenes", type=int, default=10_000)
+    parser.add_argument("--matplotlib", type=int, default=10)
+    asked = parser.parse_args()
+    results = [
+        result
+        for name in (WAYS if asked.task == "all" else (asked.task,))
+        for size, files in ((224, False), (512, True))
+        for result in compare(task_named(name), size, files, asked.scenes, asked.matplotlib)
+    ]
     print(
-        f"{'what':<18} {'px':>4} {'ours':>8} {'against':<41} {'its':>6} {'ratio':>7}   (images/s, one core)"
+        f"{'what':<36} {'px':>4} {'ours':>8} {'against':<29} {'its':>6} {'ratio':>7}   (images/s, one core)"
     )
-    for name, size, against, ours, theirs in results:
-        print(f"{name:<18} {size:>4} {ours:>8.1f} {against:<41} {theirs:>6.2f} {ours / theirs:>6.0f}x")
-    for name, size, against, ours, theirs in results:
-        line = {
-            "benchmark": name,
-            "ratio": ours / theirs,
-            "ours": ours,
-            "alternative": theirs,
-            "unit": "images/s",
-        }
-        print(json.dumps(line | {"against": against, "pixels": size, "scenes": count}))
+    for r in results:
+        print(
+            f"{r['benchmark']:<36} {r['pixels']:>4} {r['ours']:>8.1f} {r['against']:<29}"
+            f" {r['alternative']:>6.2f} {r['ratio']:>6.0f}x"
+        )
+    for result in results:
+        print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -105,12 +105,16 @@ def main() -> None:
         def both() -> None:
             replies["ours"] = evaluate(loaded, rows, batch_size=BATCH)["free"].to_pylist()
 
+        def several() -> None:
+            evaluate(loaded, rows, batch_size=BATCH, free=False, prompt="circled-braces")
+
         def theirs() -> None:
             replies["theirs"] = one_by_one(loaded.model, loaded.processor, singles)
 
         works: dict[str, tuple[Callable[[], object], int]] = {
             "forward pass alone": (forward, count),
             "restricted answers": (lambda: evaluate(loaded, rows, batch_size=BATCH, free=False), count),
+            "restricted answers of several tokens": (several, count),
             "restricted and free answers": (both, count),
             f"generate, one by one, {_dtype(loaded.model)}": (theirs, len(singles)),
         }
@@ -136,7 +140,7 @@ def main() -> None:
 def _line(
     loaded: Loaded, times: dict[str, float], alternative: str, replies: dict[str, list[str]], count: int
 ) -> dict[str, Any]:
-    ours = times["restricted and free answers"]
+    ours, one_token = times["restricted and free answers"], times["restricted answers"]
     same_type = times[f"generate, one by one, {_dtype(loaded.model)}"]
     agree = [a == b for a, b in zip(replies["ours"], replies["theirs"], strict=False)]
     return {
@@ -147,7 +151,9 @@ def _line(
         "unit": "images/s",
         "against": alternative,
         "ratio_in_one_data_type": same_type / ours,
-        "over_forward_pass": times["restricted answers"] / times["forward pass alone"],
+        "over_forward_pass": one_token / times["forward pass alone"],
+        "several_tokens_over_one": times["restricted answers of several tokens"]
+        / times["restricted answers"],
         "same_free_answers": sum(agree) / len(agree),
         "images": count,
         "threads": torch.get_num_threads(),

@@ -3,7 +3,7 @@
     python dev/font_clusters.py FOLDER...
 
 The folders hold reference fonts beside the bundled ones. The committed table was made from those Debian
-packages that the recipe of the embedded base names (docs/tiny-base.md), and fonts-croscore, fonts-freefont-
+packages that the recipe of the embedded base names (tiny-base-fonts.txt), and fonts-croscore, fonts-freefont-
 ttf, fonts-liberation2, fonts-droid-fallback, fonts-lato, fonts-open-sans, fonts-ebgaramond, fonts-league-
 spartan, fonts-junction, fonts-comfortaa, fonts-jura, fonts-texgyre, fonts-lmodern, fonts-cabin, fonts-
 jetbrains-mono and fonts-stix, of Debian 12.

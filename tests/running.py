@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 
 class Running(subprocess.Popen):  # type: ignore[type-arg]
-    """Python with some arguments, in a session of its own; with the block at the latest, it and its own end."""
+    """Python with some arguments, in a session of its own; all of it ends with the block at the latest."""
 
     def __init__(self, *arguments: object, **more: Any) -> None:
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}

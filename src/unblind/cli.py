@@ -27,7 +27,7 @@ See it happen on this machine, in minutes: `unblind quickstart`
 
 COMMANDS = {
     "quickstart": "All of it on a CPU: draw, measure, fine-tune, measure, report.",
-    "generate": "Make a dataset: words with one letter circled.",
+    "generate": "Make a dataset: words with one letter circled, or of another task.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
     "evaluate": "Measure how often a model names the right letter.",
     "score": "Score saved predictions again by any rule, without the model.",

@@ -20,20 +20,20 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 def options_of(cls: Any) -> dict[str, Any]:
     """The types of a dataclass's options, by name; those of a nested dataclass stand among the others."""
     hints = get_type_hints(cls)
-    found: dict[str, Any] = {}
+    options: dict[str, Any] = {}
     for field in fields(cls):
         hint = hints[field.name]
-        found |= options_of(hint) if is_dataclass(hint) else {field.name: hint}
-    return found
+        options |= options_of(hint) if is_dataclass(hint) else {field.name: hint}
+    return options
 
 
 def values_of(options: Any) -> dict[str, Any]:
     """The values of `options_of`, by name."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for field in fields(options):
         value = getattr(options, field.name)
-        found |= values_of(value) if is_dataclass(value) else {field.name: value}
-    return found
+        values |= values_of(value) if is_dataclass(value) else {field.name: value}
+    return values
 
 
 def build(cls: type[T], values: Mapping[str, Any], source: object) -> T:

@@ -26,13 +26,15 @@ class TrainOptions:
     """Options of a fine-tuning run.
 
     Attributes:
-        data: a dataset folder, a Parquet file, the id of a dataset on the Hugging Face Hub; or `stream:`, to
-            draw samples during training, with options of `unblind generate` (`stream:words=random,seed=1`)
-            or a YAML file of them behind it.
+        data: a dataset folder, a Parquet, CSV or JSON file, the id of a dataset on the Hugging Face Hub; or
+            `stream:`, to draw samples during training, with options of `unblind generate`
+            (`stream:words=random,seed=1`) or a YAML file of them behind it.
         out: the run's folder.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         revision: of the model on the hub.
         prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
+        columns: what the dataset calls image, prompt and answer, where they have other names
+            (image=photo,answer=label).
         language: what is trained of the language model: LoRA, all of it, or nothing.
         projector: likewise, of the projector.
         vision: likewise, of the vision tower.
@@ -80,6 +82,7 @@ class TrainOptions:
     model: str = "tiny"
     revision: Machine[str | None] = None
     prompt: str | None = None
+    columns: tuple[str, ...] = ()
     # what is trained
     language: Adapter[Scope] = "lora"
     projector: Adapter[Scope] = "lora"
@@ -262,19 +265,19 @@ def _refuse(name: str, value: object, wrong: bool, rule: str) -> None:
 
 
 def load_recipe(
-    recipe: str | Path, kind: type[TrainOptions] | type[PretrainOptions] = TrainOptions
+    recipe: str | Path, options: type[TrainOptions] | type[PretrainOptions] = TrainOptions
 ) -> dict[str, Any]:
     """Read a recipe, a YAML mapping of an options class's fields; only what the file names is in the result.
 
     Args:
         recipe: a file, or the name of one that comes along, like `tiny`.
-        kind: whose fields.
+        options: whose fields.
 
     Raises:
         RecipeError: no such file, no mapping, an unknown key (the nearest right one is named), a wrong type.
     """
     path = _find(recipe)
-    return checked(kind, read_mapping(path), path)
+    return checked(options, read_mapping(path), path)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:

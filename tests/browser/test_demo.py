@@ -34,6 +34,8 @@ from playwright.sync_api import Page, expect
 
 from browser.conftest import Open
 
+pytestmark = pytest.mark.slow
+
 Keep = Callable[[Page, str], None]
 
 

@@ -14,6 +14,8 @@ from unblind.report import write_report
 from unblind.tasks import registry
 from unit.report.test_report import make_quickstart, make_quickstart_of_two_tasks
 
+pytestmark = pytest.mark.slow
+
 Keep = Callable[[Page, str], None]
 
 

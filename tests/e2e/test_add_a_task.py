@@ -18,6 +18,8 @@ import unblind as library
 from e2e.conftest import Run
 from unblind.cli import main
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLE, PAGE = ROOT / "examples" / "own_task", ROOT / "docs" / "add-a-task.md"
 FEW = "--max-steps 2 --batch-size 2 --accumulation 1 --eval-samples 4"

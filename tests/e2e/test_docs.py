@@ -72,7 +72,7 @@ def test_every_public_name_is_in_the_reference(site: Path) -> None:
 
 
 def test_pages_and_readme_name_files_that_exist() -> None:
-    for page in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("dev/*.md")]:
         for target in re.findall(r"\]\((?!https?:|#|commands\.md)([^)#\s]+)", page.read_text("utf-8")):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 

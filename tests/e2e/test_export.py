@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -156,7 +157,7 @@ def test_an_adapter_of_4_bit_weights_is_merged_onto_the_whole_base(tmp_path: Pat
     assert load(str(tmp_path / "merged"), device="cpu", dtype="bfloat16").model.dtype == torch.bfloat16
 
 
-def test_a_merge_that_answers_otherwise_is_not_kept(tmp_path: Path) -> None:
+def test_a_merge_that_overflows_is_not_kept(tmp_path: Path) -> None:
     """Weights too large for float16: it is refused, and neither a folder nor a part of one is left."""
     model = small_model.model()
     model.model.multi_modal_projector.linear.bias.data[0] = 1e6
@@ -164,7 +165,7 @@ def test_a_merge_that_answers_otherwise_is_not_kept(tmp_path: Path) -> None:
     small_model.processor().save_pretrained(tmp_path / "base")
     told = short_run(tmp_path / "run", tmp_path / "base", max_steps=1)
     fit(load(str(tmp_path / "base"), device="cpu", dtype="float32"), small_model.samples(8), None, told)
-    with pytest.raises(ModelError, match=r"otherwise.*nothing was written.*--dtype float32"):
+    with pytest.raises(ModelError, match=r"1 weights are too large for float16.*nothing.*--dtype float32"):
         export(tmp_path / "merged", told.out, dtype="float16", device="cpu", samples=2)
     assert {path.name for path in tmp_path.iterdir()} == {"base", "run"}
     assert export(tmp_path / "merged", told.out, dtype="float32", device="cpu", samples=2).merged["same"] == 2
@@ -197,3 +198,21 @@ def test_what_a_user_gets_wrong(run: Path, merged: Path, dataset: Path, tmp_path
         assert done.code == 2 and says in done.err and "Traceback" not in done.err, done
     assert not (tmp_path / "x").exists()
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.txt"]
+
+
+def test_an_adapter_that_is_not_finite_is_refused(
+    run: Path, image: Path, tmp_path: Path, unblind: Run
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(run, tmp_path / "run")
+    weights = tmp_path / "run" / "adapter" / "adapter_model.safetensors"
+    tensors = load_file(weights)
+    name = min(tensors)
+    tensors[name].view(-1)[0] = float("nan")
+    save_file(tensors, weights, {"format": "pt"})
+    done = unblind("export", "--adapter", tmp_path / "run", "--out", tmp_path / "merged")
+    assert done.code == 2 and f"1 weights are infinite or no numbers, among them {name}" in done.err
+    assert not (tmp_path / "merged").exists()
+    done = unblind("predict", "--adapter", tmp_path / "run", image, *EXACT)
+    assert done.code == 2 and "infinite or no numbers" in done.err

@@ -11,19 +11,19 @@ import pyarrow.parquet as pq
 import pytest
 
 from e2e.conftest import Run
-from unblind.cli import COMMANDS
-from unblind.models.memory_estimate import Job, Memory
 
+SIZES = ["--train", "600", "--validation", "16", "--test", "60"]
 BENCHMARK = Path(__file__).parents[3] / "shared" / "blindtest" / "acknowledgement.parquet"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
 def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A quickstart of 96 images, through the console script."""
+    """A quickstart of 600 images, through the console script."""
     out = tmp_path_factory.mktemp("flow") / "quickstart"
     command = [str(Path(sys.executable).parent / "unblind"), "quickstart", "--out", str(out)]
-    sizes = ["--train", "96", "--validation", "16", "--test", "40"]
-    done = subprocess.run([*command, *sizes], capture_output=True, text=True, timeout=280)
+    done = subprocess.run([*command, *SIZES], capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr
     assert "blind" in done.stdout and "after fine-tuning" in done.stdout and "report.html" in done.stdout
     return out
@@ -33,36 +33,37 @@ def test_quickstart_leaves_what_the_contract_says(quickstart: Path) -> None:
     metrics = json.loads((quickstart / "metrics.json").read_text())
     assert set(metrics) == {"blind", "after", "train"}
     assert set(metrics["train"]) == {"samples", "seconds", "samples_per_second", "trainable_parameters"}
-    assert metrics["train"]["samples"] == 96
+    assert metrics["train"]["samples"] == 600
     for run in ("blind", "after"):
         assert metrics[run] == json.loads((quickstart / run / "metrics.json").read_text())
-        assert metrics[run]["n"] == 40
+        assert metrics[run]["n"] == 60
         value = metrics[run]["accuracy"]["restricted"]
         assert 0 <= value["low"] <= value["value"] <= value["high"] <= 1
         assert {"length", "position", "font", "letter"} <= set(metrics[run]["by"])
-        rates = {"chance", "first_letter", "most_frequent_letter", "blank_image"}
+        rates = {"chance", "first_letter", "most_frequent", "most_frequent_letter", "blank_image"}
         assert set(metrics[run]["base_rates"]) == rates
         table = pq.read_table(quickstart / run / "predictions.parquet")
         assert {"id", "answer", "free", "restricted", "probability", "top5"} <= set(table.column_names)
         hits = sum(
             a == r for a, r in zip(table["answer"].to_pylist(), table["restricted"].to_pylist(), strict=True)
         )
-        assert value["value"] == pytest.approx(hits / 40)
+        assert value["value"] == pytest.approx(hits / 60)
     page = (quickstart / "report.html").read_text()
     assert len(page) < 4_000_000 and "<svg" in page
 
 
-def test_the_blind_model_is_no_better_than_the_issue_allows(quickstart: Path) -> None:
-    blind = json.loads((quickstart / "metrics.json").read_text())["blind"]["accuracy"]["restricted"]
-    assert blind["low"] <= 0.20
+def test_the_blind_model_is_blind_and_learns_to_see(quickstart: Path) -> None:
+    metrics = json.loads((quickstart / "metrics.json").read_text())
+    for kind in ("free", "restricted"):
+        blind, after = (metrics[run]["accuracy"][kind] for run in ("blind", "after"))
+        assert blind["low"] <= 0.20
+        assert after["low"] > blind["high"]  # 70 of 100 were right when this was written, 13 before
 
 
 def test_quickstart_again_changes_nothing(quickstart: Path, unblind: Run) -> None:
     before = {path: path.read_bytes() for path in quickstart.rglob("*.parquet")}
     adapter = (quickstart / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
-    assert (
-        unblind("quickstart", "--out", quickstart, "--train", 96, "--validation", 16, "--test", 40).code == 0
-    )
+    assert unblind("quickstart", "--out", quickstart, *SIZES).code == 0
     assert before == {path: path.read_bytes() for path in quickstart.rglob("*.parquet")}
     assert adapter == (quickstart / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
 
@@ -72,7 +73,7 @@ def test_datasets_alone_loads_the_data(quickstart: Path, tmp_path: Path) -> None
 import sys, datasets
 loaded = datasets.load_dataset(sys.argv[1], cache_dir=sys.argv[2])
 row = loaded["test"][0]
-assert {name: len(part) for name, part in loaded.items()} == {"train": 96, "validation": 16, "test": 40}
+assert {name: len(part) for name, part in loaded.items()} == {"train": 600, "validation": 16, "test": 60}
 assert row["image"].size == (224, 224) and row["word"][row["index"]] == row["letter"] == row["answer"], row
 """
     subprocess.run([sys.executable, "-c", code, quickstart / "data", tmp_path], check=True, timeout=120)
@@ -149,53 +150,3 @@ def test_train_takes_recipe_and_flags_and_flags_win(unblind: Run, dataset: Path,
     )
     again = unblind("train", "--recipe", recipe, "--data", dataset, "--out", tmp_path / "run", "--rank", 2)
     assert again.code == 2 and "--resume" in again.err
-
-
-def test_fonts_and_doctor(unblind: Run) -> None:
-    done = unblind("fonts", "--left-out")
-    assert done.code == 0 and "Source Serif Pro" in done.out and "cmsy10.ttf" in done.out
-    done = unblind("doctor")
-    assert done.code == 0 and "torch" in done.out and "quickstart" in done.out
-
-
-@pytest.mark.parametrize(
-    ("gib", "says"),
-    [
-        (80, "--recipe paligemma2-3b-lora --batch-size 8"),
-        (6, "--recipe paligemma2-3b-qlora --batch-size 8"),
-        (3, "--recipe paligemma2-3b-qlora --batch-size 1"),
-        (1, "No recipe fits"),
-    ],
-)
-def test_doctor_names_the_recipe_that_fits(
-    unblind: Run, monkeypatch: pytest.MonkeyPatch, gib: int, says: str
-) -> None:
-    jobs = [  # as reckoned for the 3 B model at 224 px, in GiB
-        ("paligemma2-3b-lora", 8, 6.9),
-        ("paligemma2-3b-lora", 1, 6.0),
-        ("paligemma2-3b-qlora", 8, 4.1),
-        ("paligemma2-3b-qlora", 1, 2.6),
-        (None, 32, 0.1),
-    ]
-    made = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in jobs]
-    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_: iter(made))
-    monkeypatch.setattr("unblind.runtime.device_memory.total_memory", lambda _: gib * 2**30)
-    done = unblind("doctor", "--model", "google/paligemma2-3b-pt-224")
-    assert done.code == 0 and says in done.out, done.out
-
-
-def test_doctor_reckons_a_model(unblind: Run) -> None:
-    done = unblind("doctor", "--model", "tiny")
-    lines = [line.strip() for line in done.out.splitlines()]
-    rows = [line.split() for line in lines if line.startswith(("train, tiny", "evaluate"))]
-    assert len(rows) == 4
-    for row in rows:
-        *parts, total = (float(number) for number in row[-6:])
-        assert total == pytest.approx(sum(parts), abs=0.031) and total > 0
-    assert "unblind train --model tiny --recipe tiny" in done.out
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help_with_an_example(unblind: Run, command: str) -> None:
-    done = unblind(command, "--help")
-    assert done.code == 0 and "Usage: unblind" in done.out

@@ -17,6 +17,8 @@ from e2e.test_bad_input import assert_refused
 from unblind.runtime.outputs import LOCK
 from unblind.training.checkpoints import newest_checkpoint
 
+pytestmark = pytest.mark.slow
+
 Disk = Callable[[int], Path]
 
 

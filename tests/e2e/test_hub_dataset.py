@@ -30,18 +30,19 @@ from unblind.errors import DatasetError
 for name in sys.argv[1:]:
     try:
         rows = read(name)
-        print(json.dumps([rows["id"][:], rows["prompt"][:], rows["answer"][:], rows[0]["image"].size]))
+        columns = [rows[name][:] for name in ("id", "task", "prompt", "answer")]
+        print(json.dumps([*columns, rows[0]["image"].size]))
     except DatasetError as error:
         print(error)
 """
 
 
 def benchmark(path: Path) -> bytes:
-    """A file of the benchmark's schema: two circled letters and one sample of another task."""
+    """A file of the benchmark's schema: samples of two of its tasks, and one of a task that nobody knows."""
     image = {"bytes": encode_png(np.zeros((4, 6, 3), np.uint8)), "path": "x.png"}
     rows = [
         {"task": task, "prompt": QUESTION, "groundtruth": truth, "metadata": "{}", "image": image}
-        for task, truth in (("Circled Letter", "b"), ("Touching Circles", "Yes"), ("Circled Letter", "A"))
+        for task, truth in (("Circled Letter", "b"), ("Unknown Task", "?"), ("Touching Circles", "Yes"))
     ]
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path.read_bytes()
@@ -116,7 +117,7 @@ def hub(tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_benchmark_is_read_by_its_name(hub: str, tmp_path: Path) -> None:
-    """Its circled letters alone, with the prompts as published; another name is not there."""
+    """The tasks that are known here, by our names, with the prompts as published; another is not there."""
     home = {"HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home"), "HF_HUB_OFFLINE": "0"}
     done = subprocess.run(
         [sys.executable, "-c", READ, NAME, "no/such"],
@@ -127,5 +128,11 @@ def test_the_benchmark_is_read_by_its_name(hub: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     found, unknown = done.stdout.splitlines()
-    assert json.loads(found) == [["0", "2"], [QUESTION] * 2, ["b", "A"], [6, 4]]
+    assert json.loads(found) == [
+        ["0", "2"],
+        ["circled-letter", "two-circles"],
+        [QUESTION] * 2,
+        ["b", "Yes"],
+        [6, 4],
+    ]
     assert unknown.startswith("no/such: neither a file or folder here, nor a dataset")

@@ -11,6 +11,8 @@ from nbclient import NotebookClient
 
 import unblind
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "finetune_paligemma2.ipynb"
 
 

@@ -12,6 +12,8 @@ from unblind.data import generation
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install -e '.[ray]'")
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -47,7 +47,7 @@ OPTIONS_OF = {  # of `unblind generate`
 FOLDER = "--layout imagefolder --train 16 --validation 4 --test 8 --seed 4 --case mixed"
 QUESTIONS = "--train 0 --validation 0 --test 32 --seed 5 --case mixed"
 COLOURED = (
-    "--train 0 --validation 0 --test 32 --seed 12 --case mixed --prompt word"
+    "--train 0 --validation 0 --test 32 --seed 15 --case mixed --prompt word"
     " --text-color random --background random --ellipse-color random"
 )
 NEAR = 2e-3  # probabilities, between two processors

@@ -149,6 +149,8 @@ def test_the_prompt_can_be_replaced() -> None:
         ({"prompt": None}, "row r has no prompt"),
         ({"answer": ""}, "row r has no answer"),
         ({"prompt": "a <image> b"}, "must not contain <image>"),
+        ({"prompt": "a <pad> b"}, "row r: the prompt must not contain <pad>"),
+        ({"answer": "a<eos>"}, "row r: the answer must not contain <eos>"),
         ({"image": {"bytes": b"\x89PNG\r\n\x1a\nbroken", "path": None}}, "row r"),
     ],
 )

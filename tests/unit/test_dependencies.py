@@ -14,7 +14,14 @@ import pytest
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
 
 ROOT = Path(__file__).parents[2]
-USERS = {"demo", "gpu", "inspect", "nltk", "ray"}  # extras that a user chooses; the others are for developers
+USERS = {
+    "demo",
+    "gpu",
+    "heic",
+    "inspect",
+    "nltk",
+    "ray",
+}  # extras that a user chooses; the others are for developers
 
 
 def imported(folder: Path) -> dict[str, Path]:

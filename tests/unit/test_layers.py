@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,9 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
+# In entry points and lazy imports: a module, perhaps with what is in it (`unblind.cli:main`), or its first
+# part (f"unblind.commands.{name}")
+NAME = r"unblind(\.\w+)+[.:]?(\w+)?"
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 
 
@@ -52,11 +56,16 @@ def imported(code: str, known: set[str]) -> Iterator[str]:
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
                 yield whole if whole in known else node.module or ""
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            # entry points and lazy imports name a module, perhaps with what is in it: `unblind.cli:main`
-            name = node.value.partition(":")[0]
-            if name in known and name != "unblind":
-                yield name
+        elif isinstance(node, ast.Constant) and re.fullmatch(NAME, str(node.value)):
+            yield longest_known(str(node.value), known)
+
+
+def longest_known(text: str, known: set[str]) -> str:
+    """The module that `unblind.cli:main`, `unblind.cli.main` or `unblind.commands.` names."""
+    name = re.split(r"[:]|\.$", text)[0]
+    while name not in known:
+        name = name.rpartition(".")[0]
+    return name if name != "unblind" else ""
 
 
 def room(module: str) -> str:
@@ -79,6 +88,12 @@ def test_every_room_has_its_floor() -> None:
     assert {room(name) for name in modules()} - {"__init__"} == set(FLOOR)
 
 
+def test_the_map_for_contributors_shows_these_floors() -> None:
+    page = (SOURCE.parents[1] / "CONTRIBUTING.md").read_text("utf-8")
+    shown = re.findall(r"^\| (\d+) \| `(\w+)` \|", page, re.MULTILINE)
+    assert {name: int(floor) - 1 for floor, name in shown} == FLOOR
+
+
 def test_imports_go_one_way() -> None:
     known = modules()
     up = [
@@ -93,7 +108,9 @@ def test_imports_go_one_way() -> None:
 def test_every_arrow_turned_round_is_found() -> None:
     """Whatever imports, and however it is written: the same import the other way fails."""
     known = modules()
-    ways = ("import {}", "from {0} import x", "def f():\n    import {}", "importlib.import_module('{}')")
+    ways = ("import {}", "import {} as x", "from {} import x", "from {} import *", "def f():\n    import {}")
+    ways += ("if TYPE_CHECKING:\n    import {}", "importlib.import_module('{}')", "resolve_name('{}.x')")
+    ways += ("x = '{}:x'", "import_module(f'{}.{{x}}')")
     for name, path in known.items():
         for target in arrows(name, path.read_text("utf-8"), set(known)):
             if room(name) in (room(target), "__init__"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from unblind.runtime.versions import install_command, versions
@@ -96,9 +97,8 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     if best is None:
         print(f"No recipe fits {device}{there}; a smaller --batch-size or another model may.")
         return
-    print(
-        f"fits {device}{there}: unblind train --model {name} --recipe {best.recipe} --batch-size {best.batch}"
-    )
+    command = f"unblind train --model {quote(name)} --recipe {best.recipe} --batch-size {best.batch}"
+    print(f"fits {device}{there}: {command}")
 
 
 def _memory() -> str:

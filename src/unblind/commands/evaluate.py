@@ -26,6 +26,7 @@ def evaluate(
     model: str = "tiny",
     adapter: Path | None = None,
     split: str | None = None,
+    columns: tuple[str, ...] = (),
     task: tuple[str, ...] = (),
     prompt: str | None = None,
     limit: Count | None = None,
@@ -45,11 +46,13 @@ def evaluate(
     Example: `unblind evaluate --adapter run --data circles --out after`
 
     Args:
-        data: a dataset folder, a Parquet file, or the id of a dataset on the Hugging Face Hub.
+        data: a dataset folder, a Parquet, CSV or JSON file, or the id of a dataset on the Hugging Face Hub.
         out: the folder for the results.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         adapter: an adapter's folder, or a run folder of `unblind train`.
         split: of the dataset; by default the held-out one.
+        columns: what the dataset calls image, prompt and answer, where they have other names:
+            image=photo,answer=label.
         task: only the dataset's rows of these tasks; by default all of them.
         prompt: instead of the dataset's own: the name of one of the task's (for letters circled, highlighted,
             circled-braces, highlighted-braces, read, word), or a text.
@@ -68,6 +71,7 @@ def evaluate(
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
     """
+    from unblind.data.columns import columns_named
     from unblind.data.reading import read
     from unblind.evaluation.occlusion import occlusion_check
     from unblind.evaluation.questions import rows_of_tasks
@@ -75,7 +79,7 @@ def evaluate(
     from unblind.evaluation.views import check_views
     from unblind.models.loading import load
     from unblind.runtime.distributed import main_process
-    from unblind.runtime.outputs import claim, write_json
+    from unblind.runtime.outputs import claim, refuse_inside, write_json
 
     # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
     loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}
@@ -85,7 +89,9 @@ def evaluate(
     settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
     settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
     settings |= loading | asking
-    samples = read(data, split)
+    settings |= {"columns": list(columns)} if columns else {}
+    refuse_inside(out, data)
+    samples = read(data, split, columns=columns_named(columns))
     samples = rows_of_tasks(samples, task) if task else samples
     samples = samples if limit is None else samples.select(range(min(limit, len(samples))))
     for flag, asked in (("--occlusion", occlusion), ("--uncircled", uncircled)):

@@ -22,6 +22,8 @@ def generate(
 ) -> None:
     """Make a dataset: words with one letter circled, in splits that share neither words nor font families.
 
+    Or of other tasks (`--task`), in splits that share no scene.
+
     Example: `unblind generate --out circles --train 10000 --validation 500 --test 1000`
 
     Args:

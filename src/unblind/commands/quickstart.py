@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from rich.console import Console
@@ -73,8 +74,8 @@ def quickstart(
         write_json(out / "metrics.json", {"blind": blind, "after": after, "train": training})
         report = write_report(out / "report.html", [out])
     show({"blind": blind, "after fine-tuning": after})
-    console.print(f"\nReport: {report}")
-    console.print(f"Try it:  unblind predict --adapter {out / 'train'} IMAGE...")
+    print(f"\nReport: {report}")
+    print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))} IMAGE...")
 
 
 def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[str, Any]:
@@ -84,8 +85,8 @@ def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[s
     from unblind.models.loading import load
 
     if (out / "metrics.json").exists():
-        found: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
-        return found
+        metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
+        return metrics
     return evaluate_to(out, load(model, adapter=adapter), read(data, "test"), data=str(data), blank=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -30,4 +31,5 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
     best = metrics["best_accuracy"]
     watched = "" if best is None else f", {best:.1%} of the validation samples right"
     print(f"{result.adapter}: {metrics['samples']:,} samples in {metrics['seconds']:.0f} s{watched}.")
-    print(f"Next: unblind evaluate --adapter {result.out} --model {options.model} --data DATA --out DIR")
+    run_folder, base = quote(str(result.out)), quote(options.model)
+    print(f"Next: unblind evaluate --adapter {run_folder} --model {base} --data DATA --out DIR")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from unblind.data.mixture import Mixture
 from unblind.data.sources import find
+from unblind.tasks.base import Task
 from unblind.tasks.splits import Split
 
 _TEMPLATE = Path(__file__).with_name("dataset_card.md.j2")
@@ -48,7 +49,6 @@ def dataset_card(mixture: Mixture, sizes: Mapping[Split, int], folder_columns: M
     if layout == "imagefolder":  # `datasets` shows `file_name` as the image
         own = {name: columns.get(source, "string") for name, source in folder_columns.items()}
         columns = {"image": "image", **own}
-    meanings = {name: text for task in tasks for name, text in task.meanings.items() if name in columns}
     card = DatasetCard.from_template(
         _card_data(title, layout, columns, rows, sizes),
         str(_TEMPLATE),
@@ -57,7 +57,8 @@ def dataset_card(mixture: Mixture, sizes: Mapping[Split, int], folder_columns: M
         rows=rows,
         layout=layout,
         columns=list(columns)[1:],
-        meanings=meanings,
+        meanings={name: text for name, text in _meanings(tasks).items() if name in columns},
+        remarks=mixture.remarks if mixture.options.preset == "blindtest" else (),
         leaks=_leaks(mixture),
         location=_FOLDER,
     )
@@ -95,10 +96,31 @@ def _card_data(
     )
 
 
+def _meanings(tasks: Sequence[Task[Any]]) -> dict[str, str]:
+    """What the tasks' columns hold; where it is not the same, for each of them."""
+    told: dict[str, dict[str, list[str]]] = {}
+    for task in tasks:
+        for column, meaning in task.meanings.items():
+            told.setdefault(column, {}).setdefault(meaning, []).append(task.name)
+    return {
+        column: "; ".join(
+            f"{meaning} ({', '.join(names)})" if len(meanings) > 1 else meaning
+            for meaning, names in meanings.items()
+        )
+        for column, meanings in told.items()
+    }
+
+
 def _leaks(mixture: Mixture) -> list[str]:
-    """The columns whose values stand in the questions."""
-    questions = {one.task.question(one.prompt, {}) for one in mixture.components}
-    return [f"the {name}" for name in mixture.columns if any(f"{{{name}}}" in text for text in questions)]
+    """The columns whose values stand in the questions, though a question can do without them."""
+    leaks: dict[str, None] = {}
+    for one in mixture.components:
+        asked = one.task.question(one.prompt, {})
+        texts = [prompt.text for prompt in one.task.prompts.values()]
+        for name in one.task.own_columns:
+            if f"{{{name}}}" in asked and not all(f"{{{name}}}" in text for text in texts):
+                leaks[f"the {name}"] = None
+    return list(leaks)
 
 
 def published_card(folder: Path, repo: str) -> str:

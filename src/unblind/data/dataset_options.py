@@ -88,8 +88,8 @@ class DatasetOptions:
     @property
     def shares(self) -> dict[str, int]:
         """The tasks' names, each with the number of its rows in a round. Raises RecipeError."""
-        told = (self.task,) if isinstance(self.task, str) else self.task
-        texts = tuple(TASKS) if tuple(told) == ("all",) else told
+        given = (self.task,) if isinstance(self.task, str) else self.task
+        texts = tuple(TASKS) if tuple(given) == ("all",) else given
         names = [text.partition("=")[0] for text in texts]
         if not names:
             raise RecipeError("--task is empty; name a task, or `all`")
@@ -125,9 +125,10 @@ class DatasetOptions:
 
 @dataclass(frozen=True)
 class GenerateOptions(LetterOptions, DatasetOptions):
-    """What a dataset is made of; the options of circled letters are fields of their own.
+    """What a dataset is made of: the options of `unblind generate`, explained there.
 
-    Tasks that have options of the same names (`image_size`, `words`, ...) take them as well.
+    The options of circled letters are fields of their own, with those of the drawing in `scene`. Tasks that
+    have options of the same names (`image_size`, `words`, ...) take them as well.
     """
 
     def __post_init__(self) -> None:

@@ -83,11 +83,7 @@ def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:
 
 def remarks(options: DatasetOptions) -> list[str]:
     """What a person should know of what a dataset of these options is drawn with."""
-    return [
-        remark
-        for one in mixture_of(options).components
-        for remark in one.task.remarks(one.options, one.resources, options.preset)
-    ]
+    return mixture_of(options).remarks
 
 
 def builder_for(out: Path, options: DatasetOptions) -> Builder:

@@ -64,6 +64,15 @@ class Mixture:
                     )
         return columns | {"scene": "string"}
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know of what it is drawn with."""
+        return [
+            remark
+            for one in self.components
+            for remark in one.task.remarks(one.options, one.resources, self.options.preset)
+        ]
+
     def scenes(self, split: Split, start: int, stop: int) -> Iterator[tuple[Component, Any]]:
         """The scenes of these rows, each with what draws it."""
         preset, seed = self.options.preset, self.options.seed

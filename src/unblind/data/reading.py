@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from unblind.data.sources import SPLIT_NAMES, find
+from unblind.data.features import features_of
+from unblind.data.sources import find
+from unblind.data.splits import SPLIT_NAMES
 from unblind.errors import DatasetError
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named, task_of
 
@@ -18,48 +21,56 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 _NEEDED = ("image", "prompt", "answer")
-# What the benchmark's schema and the notebook's metadata.csv call otherwise.
-_RENAMED = {"groundtruth": "answer", "circled_letter": "answer", "circled_index": "index"}
+_IMAGE_MARK = r"^\s*<image>\s*|\s*<image>\s*$"  # where LLaVA's and others' prompts say that an image comes
 _CLASSES: dict[str, type] = {"bool": bool, "int": int, "float": float, "string": str}
 
 
-def splits(source: str | Path) -> tuple[str, ...]:
-    """The names of a dataset's splits, as its files have them; "train" where they name none.
+def splits(source: str | Path, columns: Mapping[str, str] | None = None) -> tuple[str, ...]:
+    """The names of a dataset's splits, as its files' names tell; "train" for a file of no such name.
 
     Raises:
-        DatasetError: nothing there, incomplete, no network.
+        DatasetError: nothing there, incomplete, several files whose names say nothing, no network.
     """
-    return tuple(find(source))
+    return tuple(find(source, columns))
 
 
-def read(source: str | Path, split: str | None = None) -> Dataset:
+def read(
+    source: str | Path, split: str | None = None, *, columns: Mapping[str, str] | None = None
+) -> Dataset:
     """Read a dataset.
 
     Args:
-        source: a folder that `generate` made; a Parquet file, or a folder of them; a folder with images and a
-            metadata.csv; or the id of a dataset on the Hugging Face Hub. It needs the columns `image`,
-            `prompt`, `answer`, or those of XAI/vlmsareblind: `image`, `prompt`, `groundtruth`. Of that
-            benchmark's tasks those that are known here are kept, under our names, and its `metadata` is
-            spread over columns; `published` is JSON, {model: {question: whether its answer was right}}.
+        source: a folder that `generate` made; a Parquet, CSV or JSON file, or a folder of them; a folder with
+            images and a metadata.csv, .jsonl or .parquet, or with a folder of images for each answer; what
+            `save_to_disk` of `datasets` wrote; or the id of a dataset on the Hugging Face Hub, with `:config`
+            where it has several. It needs the columns `image`, `prompt`, `answer`, or those of
+            XAI/vlmsareblind (`groundtruth`), of Roboflow (`prefix`, `suffix`), of VQAv2 (`question`,
+            `answers`), LLaVA's `conversations`, or chat `messages`. Of that benchmark's tasks those that are
+            known here are kept, under our names, and its `metadata` is spread over columns; `published` is
+            JSON, {model: {question: whether its answer was right}}.
         split: its name; "validation" also finds "valid", "val" and "dev". None: the held-out one, which is
             test, or else validation, or else the only one there is.
+        columns: the source's names of `image`, `prompt` and `answer`, where they are others. A text with
+            spaces that is no column's name is the prompt of all rows.
 
     Returns:
-        The columns `id` (the row's number where the source has none), `task` where the source records it,
-        `image` (`datasets.Image`: decoded when looked at), `prompt`, `answer`, then its others. For errors
-        that name the row of a broken image, cast the column to `datasets.Image(decode=False)` and use
+        The columns `id` (where the source has none: the image's name or path, or the row's number), `task`
+        where the source records it, `image` (`datasets.Image`: decoded when looked at), `prompt`, `answer`
+        (the names of classes; both without space at their ends), then its others. For errors that name the
+        row of a broken image, cast the column to `datasets.Image(decode=False)` and use
         `images.decode_image`.
 
     Raises:
         DatasetError: nothing there, no such split, incomplete, damaged, columns or values missing, no rows,
             an image path that leads outside the dataset's folder, no network.
     """
-    from datasets import Dataset, Features, Image
+    from datasets import Dataset, Image
 
-    loaders = find(source)
+    loaders = find(source, columns)
     name = _choose(source, list(loaders), split)
     table = _tidy(loaders[name](), f"{source} ({name})")
-    features = Features({**Features.from_arrow_schema(table.schema), "image": Image()})
+    features = features_of(table.schema)
+    features["image"] = Image()
     # a name of its own for the cache of `map`; the default would hash every image
     return Dataset(table.cast(features.arrow_schema), fingerprint=uuid.uuid4().hex[:16])
 
@@ -78,14 +89,11 @@ def _choose(source: str | Path, names: list[str], wanted: str | None) -> str:
 
 def _tidy(table: pa.Table, source: str) -> pa.Table:
     """The columns that `read` promises, in its order."""
-    for old, new in _RENAMED.items():
-        if old in table.column_names and new not in table.column_names:
-            table = table.rename_columns({old: new})
     missing = [name for name in _NEEDED if name not in table.column_names]
     if missing:
         raise DatasetError(
-            f"{source}: lacks {', '.join(missing)}; needed are the columns image, prompt and answer (or"
-            f" groundtruth), found are {', '.join(table.column_names) or 'none'}"
+            f"{source}: lacks {', '.join(missing)}; needed are the columns image, prompt and answer,"
+            f" found are {', '.join(table.column_names) or 'none'}: name yours (--columns prompt=...)"
         )
     if not len(table):
         raise DatasetError(f"{source}: has no rows; name another dataset or split")
@@ -117,6 +125,10 @@ def _texts(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:
         texts = column.cast(pa.string())
     except pa.ArrowException:
         raise DatasetError(f"{source}: the column '{name}' holds {column.type}; it needs text") from None
+    if name == "prompt":
+        texts = pc.replace_substring_regex(texts, _IMAGE_MARK, "")
+    if name != "id":
+        texts = pc.utf8_trim_whitespace(texts)
     bad = pc.or_(pc.is_null(texts), pc.equal(pc.utf8_trim_whitespace(pc.fill_null(texts, "")), ""))
     row = pc.index(bad, True).as_py()
     if row >= 0:
@@ -133,7 +145,7 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
     names = table["task"].to_pylist() if "task" in table.column_names else [None] * len(table)
     names = [str(name or DEFAULT_TASK) for name in names]
     tasks = {name: task_of(name) for name in set(names)}
-    told = [
+    known = [
         {
             **tasks[name].benchmark_columns({**metadata, "groundtruth": answer}),
             "published": _published(metadata.get("published")),
@@ -141,8 +153,8 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
         for name, metadata, answer in zip(names, objects, table["answer"].to_pylist(), strict=True)
     ]
     dtypes = {name: dtype for task in tasks.values() for name, dtype in task.own_columns.items()}
-    for name in dict.fromkeys(name for row in told for name in row):
-        column = _column([row.get(name) for row in told], dtypes.get(name))
+    for name in dict.fromkeys(name for row in known for name in row):
+        column = _column([row.get(name) for row in known], dtypes.get(name))
         if name not in table.column_names and column.null_count < len(column):
             table = table.append_column(name, column)
     return table

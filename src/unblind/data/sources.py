@@ -1,179 +1,312 @@
-"""Where datasets come from: folders, Parquet files, images with a metadata.csv, the Hugging Face Hub.
+"""Where datasets come from: files with rows, folders of them or of classes, `save_to_disk`, the hub.
 
-Every source is a mapping from split names to functions that load a raw `pyarrow.Table`, in which `image` is a
-struct {bytes, path} and paths are absolute.
+Every source is a mapping from split names to functions that load a `pyarrow.Table`, in which `image` is a
+struct {bytes, path}, paths are absolute, and columns that go by a known other name have ours.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
 import pyarrow.parquet as pq
 
+from unblind.data.columns import NAMES, renamed, with_our_columns
+from unblind.data.features import class_names, with_class_names
+from unblind.data.image_column import is_text, with_images
+from unblind.data.splits import (
+    SPLIT_NAMES,
+    are_one,
+    by_name,
+    check_complete,
+    of_file,
+    of_folders,
+    ordered,
+    own_output,
+)
+from unblind.data.tables import SUFFIXES, read_table
 from unblind.errors import DatasetError, NoDatasetError
-from unblind.runtime.outputs import read_settings
+from unblind.runtime.json_files import read_json_if_whole
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 Loader = Callable[[], pa.Table]
+Columns = Mapping[str, str]
 
-SPLIT_NAMES = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-_SHARD = re.compile(r"(?P<split>\w+?)-(?P<number>\d{5})-of-(?P<of>\d{5})\.parquet")
-_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 _FILE_COLUMNS = ("file_name", "image_path")  # of a metadata.csv: the image folder's name, and the notebook's
-_CSV_TEXTS = (*_FILE_COLUMNS, "word", "circled_letter", "task", "prompt", "answer", "id")
+_PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic"}
+_NO_ROWS = {  # JSON files that say something of a folder, and hold no rows of a dataset
+    *("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"),
+    *("settings.json", "metrics.json", "versions.json", "package.json", "occlusion.json"),
+}
 
 
-def find(source: str | Path) -> dict[str, Loader]:
-    """The splits of a source. One that names no splits is "train", as in `datasets`.
+def find(source: str | Path, columns: Columns | None = None) -> dict[str, Loader]:
+    """The splits of a source. The only file of one that names no splits is "train".
+
+    Args:
+        source: as `reading.read` takes it.
+        columns: ours to those of the source, where they are called otherwise.
 
     Raises:
-        DatasetError: nothing there, incomplete, no network.
+        DatasetError: nothing there, incomplete, several files whose names say nothing, no network.
     """
-    path = Path(source).expanduser()
+    path, columns = Path(source).expanduser(), columns or {}
     if path.is_dir():
-        return _find_parquet(path) or _find_images(path)
+        return _on_disk(path, columns) or _in_folder(path, columns)
     if path.is_file():
-        return {_split_of(path): partial(_load_parquet, [path], path.parent)}
+        return _file_alone(path, columns)
     if isinstance(source, str) and _may_be_hub_id(source):
-        return _find_on_hub(source)
+        return _find_on_hub(source, columns)
     raise DatasetError(f"{source}: no such file or folder; check it, or make it with `unblind generate`")
 
 
 def _may_be_hub_id(source: str) -> bool:
     path = Path(source)
-    local = path.suffix in (".parquet", ".csv") or (len(path.parts) > 1 and path.parent.is_dir())
+    local = path.suffix in SUFFIXES or (len(path.parts) > 1 and path.parent.is_dir())
     return bool(_HUB_ID.fullmatch(source)) and not local and source not in (".", "..")
 
 
-def _find_parquet(folder: Path) -> dict[str, Loader]:
-    by_split: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*.parquet")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _file_alone(path: Path, columns: Columns) -> dict[str, Loader]:
+    if path.suffix.lower() not in SUFFIXES:
+        known = ", ".join(SUFFIXES)
+        raise DatasetError(f"{path}: no file with the rows of a dataset; name one that ends in {known}")
+    folder = {name: split for split, names in SPLIT_NAMES.items() for name in names}.get(path.parent.name)
+    split = of_file(PurePath(path.name)) or folder
+    if split:
+        return {split: partial(_load, [path], path.parent, columns)}
+    return _by_rows([path], path.parent, columns)
+
+
+def _in_folder(folder: Path, columns: Columns) -> dict[str, Loader]:
+    files = _files_with_rows(folder)
+    found = by_name(folder, files)
+    check_complete(folder, found or ({"train": files} if files else {}))
+    if found:
+        return {split: partial(_load, paths, folder, columns) for split, paths in found.items()}
+    if not files:
+        return _class_folders(folder, columns)
+    if not are_one(files):
+        names = ", ".join(str(path.relative_to(folder)) for path in files[:4])
+        more = f" and {len(files) - 4} more" if len(files) > 4 else ""
+        raise DatasetError(
+            f"{folder}: no name says which split {names}{more} belong to; rename them after their splits"
+            " (train.parquet, test.parquet), or name one file (--data)"
+        )
+    return _by_rows(files, folder, columns)
+
+
+def _files_with_rows(folder: Path) -> list[Path]:
+    """The data's files, of the first kind that is there: Parquet, metadata.* of images, CSV and JSON."""
+    files = [path for path in _visible(folder) if path.suffix.lower() in SUFFIXES]
+    files = [path for path in files if path.name not in _NO_ROWS and not own_output(path, folder)]
+    metadata = [path for path in files if path.stem == "metadata"]
+    parquet = [path for path in files if path.suffix == ".parquet" and path not in metadata]
+    return parquet or metadata or files
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part.startswith((".", "__")) for part in path.relative_to(folder).parts)
         if not hidden and path.is_file():  # a pipe would be read forever
-            by_split.setdefault(_split_of(path), []).append(path)
-    if by_split:
-        _check_complete(folder, by_split)
-    return {split: partial(_load_parquet, paths, folder) for split, paths in by_split.items()}
+            yield path
 
 
-def _find_images(folder: Path) -> dict[str, Loader]:
-    tables = {_split_of(path): [path] for path in sorted(folder.glob("*/metadata.csv")) if path.is_file()}
-    if (folder / "metadata.csv").is_file():
-        tables = {"train": [folder / "metadata.csv"]}
-    _check_complete(folder, tables)
-    if not tables:
-        raise NoDatasetError(f"{folder}: no Parquet file and no metadata.csv in this folder; check the path")
-    return {split: partial(_load_metadata, paths[0], folder) for split, paths in tables.items()}
+def _class_folders(folder: Path, columns: Columns) -> dict[str, Loader]:
+    """Pictures in folders that are named after the right answers."""
+    pictures = [path for path in _visible(folder) if path.suffix.lower() in _PICTURES]
+    pictures = [
+        path for path in pictures if path.parent != folder and not of_folders(PurePath("x") / path.name)
+    ]
+    found = by_name(folder, pictures) or {"train": pictures}
+    inner = {path.parent.name for paths in found.values() for path in paths}
+    if len(inner - {name for names in SPLIT_NAMES.values() for name in names}) < 2:
+        raise NoDatasetError(
+            f"{folder}: no Parquet file, no metadata.csv, and no CSV or JSON file with rows in this folder;"
+            " check the path"
+        )
+    return {split: partial(_load_classes, paths, folder, columns) for split, paths in found.items()}
 
 
-def _split_of(path: Path) -> str:
-    """The split that a file's name, or else its folder's, stands for."""
-    shard = _SHARD.fullmatch(path.name)
-    if shard:
-        return shard["split"]
-    known = {name for names in SPLIT_NAMES.values() for name in names}
-    return next((name for name in (path.stem, path.parent.name) if name in known), "train")
+def _load_classes(pictures: Sequence[Path], folder: Path, columns: Columns) -> pa.Table:
+    table = pa.table(
+        {
+            "image": [str(path.relative_to(folder)) for path in pictures],
+            "answer": [path.parent.name for path in pictures],
+        }
+    )
+    table = with_our_columns(table, columns, str(folder))
+    return _with_ids(with_images(table, [folder], [folder], str(folder)), folder)
 
 
-def _check_complete(folder: Path, found: dict[str, list[Path]]) -> None:
-    """Refuse a folder that lacks shards, or that `generate` was interrupted in."""
-    settings = read_settings(folder) or {}
-    if settings.get("made_by") == "unblind generate":
-        missing = [split for split in SPLIT_NAMES if settings.get(split) and split not in found]
-        if missing:
-            raise DatasetError(
-                f"{folder}: incomplete, there is no {' and no '.join(missing)} split yet;"
-                " run the same `unblind generate` again, which goes on where it stopped"
-            )
-    for split, paths in found.items():
-        shards = [shard for path in paths if (shard := _SHARD.fullmatch(path.name))]
-        if shards and len(shards) != int(shards[0]["of"]):
-            raise DatasetError(
-                f"{folder}: {len(shards)} of the {int(shards[0]['of'])} files of split {split} are there;"
-                " run the command that made them again"
-            )
+def _by_rows(files: Sequence[Path], folder: Path, columns: Columns) -> dict[str, Loader]:
+    """The splits of a file whose name says nothing: by its column `split`, or its images' folders, or one."""
+    load = partial(_load, files, folder, columns)
+    if files[0].suffix == ".parquet" and not _tells_splits(files[0]):
+        return {"train": load}
+    splits = _splits_of_rows(load(), folder)
+    if splits is None:
+        return {"train": load}
+    return {split: partial(_part, load, folder, split) for split in ordered(splits)}
 
 
-def _load_parquet(paths: Sequence[Path], root: Path) -> pa.Table:
-    tables = [_load_file(path, root) for path in paths]
+def _tells_splits(path: Path) -> bool:
+    """Whether a Parquet file may part its rows; without loading its images."""
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
+        return not {"split", *_FILE_COLUMNS}.isdisjoint(pq.read_schema(path).names)
+    except (OSError, ValueError, pa.ArrowException):
+        return False  # reading it says what is wrong
+
+
+def _part(load: Loader, folder: Path, split: str) -> pa.Table:
+    table = load()
+    splits = _splits_of_rows(table, folder) or []
+    return table.filter(pa.array([one == split for one in splits]))
+
+
+def _splits_of_rows(table: pa.Table, folder: Path) -> list[str] | None:
+    if "split" in table.column_names and is_text(table["split"].type):
+        splits = [(split or "").strip() or None for split in table["split"].to_pylist()]
+    elif "image" in table.column_names and pa.types.is_struct(table["image"].type):
+        splits = [path and of_folders(_below(path, folder)) for path in _paths_of(table)]
+        if not any(splits):
+            return None
+    else:
+        return None
+    if None in splits:
+        row = splits.index(None)
+        raise DatasetError(
+            f"{folder}, row {row}: belongs to no split ({', '.join(ordered(filter(None, splits)))});"
+            " fill in the column split, or move its image into a split's folder"
+        )
+    return [split for split in splits if split]
+
+
+def _paths_of(table: pa.Table) -> list[str | None]:
+    return list(pc.struct_field(table["image"].combine_chunks(), "path").to_pylist())
+
+
+def _below(path: str, folder: Path) -> PurePath:
+    """An image's path as seen from the dataset's folder."""
+    for home in (folder.absolute(), folder.resolve()):
+        if Path(path).is_relative_to(home):
+            return Path(path).relative_to(home)
+    return PurePath(path)
+
+
+def _load(files: Sequence[Path], folder: Path, columns: Columns) -> pa.Table:
+    tables = [_load_file(path, folder, columns) for path in files]
+    classes = [class_names(table.schema) for table in tables]
+    if any(one != classes[0] for one in classes):
+        raise DatasetError(f"{folder}: its files differ in the names of their classes; name one of them")
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException:
-        raise DatasetError(f"{root}: its Parquet files differ in columns; name one of them") from None
+        raise DatasetError(f"{folder}: its files differ in columns; name one of them") from None
+    return _with_ids(table, folder)
 
 
-def _load_file(path: Path, root: Path) -> pa.Table:
-    try:
-        _check_rows(path)
-        table = pq.read_table(path, partitioning=None)
-        table.validate(full=True)  # flipped bytes may leave text that is no UTF-8
-        return _with_images(table.replace_schema_metadata(), [root], str(path))
-    except (pa.ArrowException, OSError, ValueError) as error:
-        reason = str(error).partition("\n")[0]
-        raise DatasetError(f"{path}: damaged, or not a Parquet file ({reason}); make it again") from None
+def _load_file(path: Path, folder: Path, columns: Columns) -> pa.Table:
+    table = read_table(path)
+    near, far = path.parent, folder
+    if path.suffix == ".parquet" or "image_path" in table.column_names:
+        near, far = far, near
+    if "image" not in table.column_names and "image" not in columns:
+        table = _with_file_names(table, path)
+    if "circled_letter" in table.column_names and "prompt" not in table.column_names:
+        letters = task_named(DEFAULT_TASK)  # the notebook's files leave the question out
+        question = pa.array([letters.question(letters.default_prompt, {})] * len(table), pa.string())
+        table = table.append_column("prompt", question)
+    bases = [near, far, near / "images", far / "images"]
+    return _ours(table, columns, bases, [folder], str(path))
 
 
-def _check_rows(path: Path) -> None:
-    """Refuse a small file that would fill the memory: one value, said to occur a billion times."""
-    rows, size = pq.read_metadata(path).num_rows, path.stat().st_size
-    if rows > size:
-        raise DatasetError(f"{path}: claims {rows:,} rows in {size:,} bytes, too few for images")
-
-
-def _load_metadata(path: Path, root: Path) -> pa.Table:
-    try:
-        options = pa.csv.ConvertOptions(column_types=dict.fromkeys(_CSV_TEXTS, pa.string()))
-        table = _empty_as_null(pa.csv.read_csv(path, convert_options=options))
-    except (pa.ArrowException, OSError) as error:
-        raise DatasetError(f"{path}: not a readable CSV file ({error}); make it again") from None
-    column = next((name for name in _FILE_COLUMNS if name in table.column_names), None)
-    if column is None:
+def _with_file_names(table: pa.Table, path: Path) -> pa.Table:
+    name = next((name for name in _FILE_COLUMNS if name in table.column_names), None)
+    if name:
+        table = renamed(table, name, "image")
+        return table.drop_columns([name for name in _FILE_COLUMNS if name in table.column_names])
+    if path.stem == "metadata":
         raise DatasetError(
             f"{path}: needs a column file_name or image_path, and has {', '.join(table.column_names)}"
         )
-    names = [name or "" for name in table[column].cast(pa.string()).to_pylist()]
-    base = path.parent if column == "file_name" else root
-    table = table.drop_columns([name for name in _FILE_COLUMNS if name in table.column_names])
-    if "id" not in table.column_names:
-        table = table.append_column("id", pa.array([Path(name).stem for name in names], pa.string()))
-    if "prompt" not in table.column_names:  # the notebook's files leave the question out
-        letters = task_named(DEFAULT_TASK)
-        prompts = [letters.question(letters.default_prompt, {})] * len(names)
-        table = table.append_column("prompt", pa.array(prompts, pa.string()))
-    files = pa.array([str(base / name) if name else None for name in names], pa.string())
-    return _with_images(table.append_column("image", files), [root], str(path))
-
-
-def _empty_as_null(table: pa.Table) -> pa.Table:
-    """A CSV file has no other way to say that a row lacks a text; the word `null` stays a word."""
-    for i, name in enumerate(table.column_names):
-        if _is_text(table[name].type):
-            column = pc.if_else(pc.equal(table[name], ""), pa.scalar(None, table[name].type), table[name])
-            table = table.set_column(i, name, column)
     return table
 
 
-def _find_on_hub(source: str) -> dict[str, Loader]:
+def _ours(
+    table: pa.Table, columns: Columns, bases: Sequence[Path], homes: Sequence[Path], source: str
+) -> pa.Table:
+    answers = {columns.get("answer", "answer"), *NAMES["answer"]}
+    table = with_class_names(table, answers, source)
+    return with_images(with_our_columns(table, columns, source), bases, homes, source)
+
+
+def _with_ids(table: pa.Table, folder: Path) -> pa.Table:
+    """The images' names as ids where there are none; their paths, and rows, where names come twice."""
+    if {"id", "image"} & set(table.column_names) != {"image"}:
+        return table
+    paths = [path and _below(path, folder) for path in _paths_of(table)]
+    if not all(paths):
+        return table  # `reading` counts the rows
+    whole = [path.with_suffix("").as_posix() for path in paths if path]
+    names = [name.rpartition("/")[2] for name in whole]
+    names = names if len(set(names)) == len(set(whole)) else whole
+    if len(set(names)) < len(names):
+        names = [f"{name}#{row}" for row, name in enumerate(names)]
+    return table.append_column("id", pa.array(names, pa.string()))
+
+
+def _on_disk(folder: Path, columns: Columns) -> dict[str, Loader]:
+    """The splits of a folder that `save_to_disk` of `datasets` wrote; empty for another folder."""
+    if (folder / "dataset_dict.json").is_file():
+        splits = (read_json_if_whole(folder / "dataset_dict.json") or {}).get("splits")
+        if not isinstance(splits, list):
+            raise DatasetError(f"{folder / 'dataset_dict.json'}: names no splits; save the dataset again")
+        return {str(split): partial(_load_from_disk, folder / str(split), columns) for split in splits}
+    if (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file():
+        split = (read_json_if_whole(folder / "state.json") or {}).get("_split")
+        return {str(split or "train"): partial(_load_from_disk, folder, columns)}
+    return {}
+
+
+def _load_from_disk(folder: Path, columns: Columns) -> pa.Table:
     import datasets
 
-    names = _ask_hub(source, partial(datasets.get_dataset_split_names, source))
-    return {name: partial(_load_from_hub, source, name) for name in names}
+    try:
+        dataset = datasets.load_from_disk(str(folder))
+    except Exception as error:  # what a damaged folder leads the loader to
+        reason = str(error).partition("\n")[0]
+        raise DatasetError(f"{folder}: cannot be read as a saved dataset ({reason}); save it again") from None
+    return _ours(_table_of(dataset), columns, [folder], [folder], str(folder))
 
 
-def _load_from_hub(source: str, split: str) -> pa.Table:
+def _table_of(dataset: Any) -> pa.Table:
+    """The rows of a `datasets.Dataset`, with the note of its features."""
+    table = dataset.flatten_indices().data.table if dataset._indices is not None else dataset.data.table
+    return table.replace_schema_metadata(dataset.features.arrow_schema.metadata)
+
+
+def _find_on_hub(source: str, columns: Columns) -> dict[str, Loader]:
+    import datasets
+
+    name, _, config = source.partition(":")
+    splits = _ask_hub(source, partial(datasets.get_dataset_split_names, name, config or None))
+    return {split: partial(_load_from_hub, source, split, columns) for split in splits}
+
+
+def _load_from_hub(source: str, split: str, columns: Columns) -> pa.Table:
     import datasets
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    dataset = _ask_hub(source, partial(datasets.load_dataset, source, split=split))
+    name, _, config = source.partition(":")
+    dataset = _ask_hub(source, partial(datasets.load_dataset, name, config or None, split=split))
     caches = [Path(HF_HUB_CACHE), Path(datasets.config.HF_DATASETS_CACHE)]
-    return _with_images(dataset.data.table.replace_schema_metadata(), caches, source)
+    return _ours(_table_of(dataset), columns, caches[:1], caches, source)
 
 
 def _ask_hub(source: str, question: Callable[[], Any]) -> Any:
@@ -190,57 +323,3 @@ def _ask_hub(source: str, question: Callable[[], Any]) -> Any:
         raise DatasetError(
             advice or f"{source}: cannot be loaded from the hub ({message_of(error)})"
         ) from error
-
-
-def _with_images(table: pa.Table, roots: Sequence[Path], where: str) -> pa.Table:
-    """The column `image` as {bytes, path}, from bytes, paths, or both in a struct."""
-    if "image" not in table.column_names:
-        return table
-    column = table["image"].combine_chunks()
-    kind = column.type
-    names = [kind.field(i).name for i in range(kind.num_fields)] if pa.types.is_struct(kind) else []
-    data, paths = pa.nulls(len(column), pa.binary()), pa.nulls(len(column), pa.string())
-    if _is_binary(kind):
-        data = column.cast(pa.binary())
-    elif _is_text(kind):
-        paths = column.cast(pa.string())
-    elif not {"bytes", "path"} & set(names):
-        raise DatasetError(f"{where}: the column 'image' holds {kind}; it needs PNG or JPEG bytes, or paths")
-    if "bytes" in names:
-        data = pc.struct_field(column, "bytes").cast(pa.binary())
-    if "path" in names:
-        paths = pc.struct_field(column, "path").cast(pa.string())
-    paths = pc.if_else(pc.is_valid(data), pa.scalar(None, pa.string()), paths)  # beside bytes, a mere name
-    images = pa.StructArray.from_arrays([data, _inside(paths, roots, where)], ["bytes", "path"])
-    return table.set_column(table.column_names.index("image"), "image", images)
-
-
-def _is_binary(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
-def _inside(paths: pa.Array, roots: Sequence[Path], where: str) -> pa.Array:
-    """Absolute paths, links followed. A dataset may not make us read a file outside its folder."""
-    if paths.null_count == len(paths):
-        return paths
-    homes = [root.resolve() for root in roots]
-    absolute: list[str | None] = []
-    for row, path in enumerate(paths.to_pylist()):
-        if path is None:
-            absolute.append(None)
-            continue
-        try:
-            full = (homes[0] / path).resolve()
-        except (OSError, ValueError, RuntimeError):  # a null byte, a loop of links
-            full = Path("/")
-        if not any(full.is_relative_to(home) for home in homes):
-            raise DatasetError(
-                f"{where}, row {row}: the image path {path!r} leads outside the dataset's folder;"
-                " move it inside"
-            )
-        absolute.append(str(full))
-    return pa.array(absolute, pa.string())

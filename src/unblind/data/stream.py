@@ -66,11 +66,11 @@ def validation_of(mixture: Mixture, count: int) -> datasets.Dataset | None:
 
 
 def _options(source: str) -> GenerateOptions:
-    told = source.removeprefix(STREAM)
-    if told.endswith((".yaml", ".yml")):
-        values = {str(name).replace("-", "_"): value for name, value in read_mapping(Path(told)).items()}
+    text = source.removeprefix(STREAM)
+    if text.endswith((".yaml", ".yml")):
+        values = {str(name).replace("-", "_"): value for name, value in read_mapping(Path(text)).items()}
     else:
-        values = pairs(told.split(",") if told else [], source)
+        values = pairs(text.split(",") if text else [], source)
     if useless := _MEANINGLESS & values.keys():
         raise RecipeError(f"{source}: {', '.join(sorted(useless))} says nothing of a stream; leave it out")
     return build(GenerateOptions, values, source)

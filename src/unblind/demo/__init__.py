@@ -1,4 +1,4 @@
-"""The web page to try it on: a word with one letter circled, and what the blind and the cured model say."""
+"""The web page to try it on: a picture of a task, and what the blind and the cured model say to it."""
 
 import os
 

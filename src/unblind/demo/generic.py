@@ -101,7 +101,7 @@ def controls_of(task: Task[Any], prompt: str, image_size: int, fonts: tuple[str,
         raise DemoError(f"{task.name} draws no words; leave out --fonts")
     wanted = {"fonts": fonts, "image_size": image_size}
     given = {name: value for name, value in wanted.items() if name in knobs}
-    options = build(task.options_class, given, f"--task {task.name}")
+    options: Any = build(task.options_class, given, f"--task {task.name}")
     if not task.demo:
         return NumberControls(task, options, prompt, image_size, task.resources(options))
     try:

@@ -38,7 +38,8 @@ def uploaded(path: str, question: str) -> Picture:
 
 def _moves(path: str) -> bool:
     with Image.open(path) as image:
-        return bool(getattr(image, "is_animated", False))
+        several = bool(getattr(image, "is_animated", False))
+        return several and image.format not in ("MPO", "TIFF")  # views of a photo, pages
 
 
 def _covered(

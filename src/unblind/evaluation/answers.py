@@ -67,9 +67,9 @@ def prefill(loaded: Loaded, batch: Mapping[str, Tensor]) -> Prefill:
     """The forward pass. Raises ModelError for logits that are not finite."""
     inputs = {name: value.to(loaded.device) for name, value in batch.items()}
     outputs = loaded.model(**inputs, use_cache=True, logits_to_keep=1)
-    logits = outputs.logits[:, -1].float()
-    refuse_non_finite(logits, loaded)
-    return Prefill(inputs, logits, outputs.cache)
+    logits = outputs.logits[:, -1]
+    refuse_non_finite(logits, loaded.called)
+    return Prefill(inputs, logits.float(), outputs.cache)
 
 
 def ask(
@@ -224,6 +224,6 @@ def decode(loaded: Loaded, filled: Prefill, max_new_tokens: int) -> list[str]:
         attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
         outputs = loaded.model(input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True)
         logits = outputs.logits[:, -1]
-        refuse_non_finite(logits, loaded)
+        refuse_non_finite(logits, loaded.called)
         last = logits.argmax(-1)
     return [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]

@@ -136,7 +136,6 @@ def likelihoods(
         of_nodes = _node_logits(loaded, branch, attention[rows], [trees[row] for row in part])
         for row, first, others in zip(part, logits[rows], of_nodes, strict=True):
             totals[row] = _totals(torch.cat([first[None], others]), trees[row])
-            refuse_non_finite(totals[row], loaded)
     return totals
 
 
@@ -168,6 +167,7 @@ def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
         cache=cache,
         use_cache=True,
     )
+    refuse_non_finite(outputs.logits, loaded.called)
     return outputs.logits.float()  # type: ignore[no-any-return]
 
 
@@ -186,6 +186,7 @@ def _path_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
             cache=fork(cache),
             use_cache=True,
         )
+        refuse_non_finite(outputs.logits, loaded.called)
         for of_row, path, along in zip(logits, paths, outputs.logits.float(), strict=True):
             of_row |= dict(zip(path, along, strict=False))
     return _padded([torch.stack([of_row[node] for node in range(len(of_row))]) for of_row in logits])

@@ -92,9 +92,10 @@ def evaluate(
     if uncircled:
         check_views(rows, "--uncircled")
     keep_freed_memory(loaded.device)
-    spelt = [len((q.reply or "").encode()) for q in asked if q.choices is None]
-    limit = max(max_new_tokens, *(length + 1 for length in spelt)) if spelt else max_new_tokens
-    asker = _Asker(loaded, BatchSize(batch_size), free, limit, uncircled, bool(spelt))
+    longest = max(len((q.reply or "").encode()) for q in asked)  # a token is a byte at least
+    limit = max(max_new_tokens, longest + 1)
+    spelling = any(q.choices is None for q in asked)
+    asker = _Asker(loaded, BatchSize(batch_size), free, limit, uncircled, spelling)
     whites = _to_white_paper(asker, asked) if blank else []
     size = kept.rows(batch_size) if kept else len(rows)
     tables = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import datasets
@@ -113,9 +113,22 @@ class Collator:
                     f"row {name_of(row)} has no {name} for the prompt; choose another (--prompt)"
                 )
         question = task.question(text, row)
-        if self.family.image_text in question:
-            raise DatasetError(f"row {name_of(row)}: the prompt must not contain {self.family.image_text}")
+        self._refuse_marks(row, "prompt", question)
+        self._refuse_marks(row, "answer", str(row.get("answer") or ""))
         return question
+
+    def _refuse_marks(self, row: Row, name: str, written: str) -> None:
+        token = next((token for token in self._reserved if token in written), None)
+        if token:
+            raise DatasetError(f"row {name_of(row)}: the {name} must not contain {token}; take it out")
+
+    @cached_property
+    def _reserved(self) -> tuple[str, ...]:
+        """What the tokenizer reads as a mark of its own, and never as text: `a<eos>` is no answer."""
+        tokenizer = self.processor.tokenizer
+        names = ("bos_token", "eos_token", "pad_token", "unk_token")
+        marks = [getattr(tokenizer, name, None) for name in names]
+        return (self.family.image_text, *(mark for mark in marks if mark))
 
 
 def name_of(row: Row) -> str:

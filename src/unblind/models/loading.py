@@ -59,6 +59,11 @@ class Loaded:
         """The model's family."""
         return family_of(base_of(self.model).config)
 
+    @property
+    def called(self) -> str:
+        """What an error calls it."""
+        return self.name if self.adapter is None else f"{self.name} with {self.adapter}"
+
 
 def load(
     name: str = "tiny",

@@ -1,8 +1,8 @@
-"""Ctrl-C: one ends the process within two seconds, with exit code 130 and one sentence; more change nothing.
+"""Ctrl-C: one ends the process within two seconds, with exit code 130 and a sentence; more change nothing.
 
-The work gets a KeyboardInterrupt and cleans up behind it. Where that is not heard in time (a long call of C, a
-library that takes it for its own error), the process ends all the same. Nothing here takes time to import, so
-that a Ctrl-C during the imports of others is met as well.
+The work gets a KeyboardInterrupt and cleans up behind it. Where that is not heard in time (a long call of C,
+a library that takes it for its own error), the process ends all the same. Nothing here takes long to import,
+so that a Ctrl-C during the imports of others is met as well.
 """
 
 from __future__ import annotations
@@ -63,13 +63,15 @@ class _End:
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self.watch, args=(reader, writer), daemon=True).start()
 
-    def begin(self, _number: int, _frame: FrameType | None) -> NoReturn:
+    def begin(self, _number: int, frame: FrameType | None) -> NoReturn:
         """What the main thread does as soon as it can."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.begun = True
         # what breaks off now, in other threads and in destructors, is no news
         sys.unraisablehook = lambda _: None
         threading.excepthook = lambda _: None
+        if _importing(frame):  # nothing to clean up, and some C++ aborts when its import is broken off
+            self.end_now()
         raise KeyboardInterrupt
 
     def leave(self) -> None:
@@ -84,6 +86,10 @@ class _End:
         while reader.recv(1)[0] != signal.SIGINT:
             pass
         time.sleep(_SECONDS_TO_CLEAN_UP)
+        self.end_now()
+
+    def end_now(self) -> NoReturn:
+        """End without cleaning up."""
         self.tell()
         _kill_workers()
         os._exit(EXIT_CODE)
@@ -92,7 +98,15 @@ class _End:
         """Say it once."""
         if self.told.acquire(blocking=False) and main_process():
             cursor = "\x1b[?25h" if os.isatty(2) else ""  # which progress bars hide
-            os.write(2, f"{cursor}unblind: {_SENTENCE}\n".encode())
+            with suppress(OSError):  # nobody may read it
+                os.write(2, f"{cursor}unblind: {_SENTENCE}\n".encode())
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Whether the main thread is in the midst of an import."""
+    while frame is not None and frame.f_code.co_filename != "<frozen importlib._bootstrap>":
+        frame = frame.f_back
+    return frame is not None
 
 
 def _kill_workers() -> None:

@@ -22,6 +22,7 @@ from unblind.runtime.distributed import main_process
 SETTINGS = "settings.json"
 LOCK = ".unblind.lock"
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+_MOST_DIFFERENCES, _LONG = 5, 80  # keys, characters
 _HARMLESS = {LOCK, ".DS_Store", "Thumbs.db"}
 
 
@@ -52,7 +53,7 @@ def atomic(path: Path) -> Iterator[Path]:
     The content is flushed to the disk first, so that not even a power cut leaves a torn file.
 
     Raises:
-        OutputError: it cannot be written there.
+        OutputError: it cannot be written there, or something that it is made from cannot be read.
     """
     temporary, older = _temporary(path), _temporary(path)
     try:
@@ -67,7 +68,20 @@ def atomic(path: Path) -> Iterator[Path]:
             _remove(temporary)
             _remove(older)
     except OSError as error:
+        if not _concerns(error.filename, path):
+            raise OutputError(
+                f"{error.filename} cannot be read ({error.strerror}), which {path.name} is made from;"
+                " see that it is there and may be read"
+            ) from error
         raise _cannot_write(path, error) from error
+
+
+def _concerns(name: object, path: Path) -> bool:
+    """Whether an error about a file is about what is written at `path`: it, or what is in it or around it."""
+    if not isinstance(name, (str, os.PathLike)):
+        return True
+    broken = Path(name)
+    return broken == path or broken in path.parents or path.parent in broken.parents
 
 
 def _temporary(path: Path) -> Path:
@@ -142,6 +156,13 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
             sweep(folder)  # of processes that were told to end at the same time
 
 
+def refuse_inside(folder: Path, data: str | Path) -> None:
+    """Raise OutputError for an output folder in the folder of the data, which would become a part of it."""
+    home = Path(data).expanduser()
+    if home.is_dir() and folder.resolve().is_relative_to(home.resolve()):
+        raise OutputError(f"{folder} lies in the data's folder {data}; name a folder outside of it (--out)")
+
+
 def read_settings(folder: Path) -> dict[str, Any] | None:
     """The settings a folder was made with (with "made_by"), or None if it is not one of ours."""
     try:
@@ -155,6 +176,11 @@ def _check(folder: Path, wanted: dict[str, Any]) -> None:
     found = read_settings(folder)
     if found is None:
         refuse_content(folder)
+    elif found["made_by"] != wanted["made_by"]:
+        raise OutputError(
+            f"{folder} was made by `{found['made_by']}`, not by `{wanted['made_by']}`;"
+            " name another folder (--out)"
+        )
     elif found != wanted:
         raise OutputError(
             f"{folder} was made with other settings: {_differences(found, wanted)};"
@@ -177,9 +203,24 @@ def refuse_content(folder: Path) -> None:
 
 
 def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What differs, and nothing else: the first keys, and of long values the part where they do."""
     old, new = dict(_flat(found)), dict(_flat(wanted))
     keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return ", ".join(f"{key} was {old.get(key, 'absent')}, now {new.get(key, 'absent')}" for key in keys)
+    told = [
+        "{} was {}, now {}".format(key, *_where_they_part(old.get(key, "absent"), new.get(key, "absent")))
+        for key in keys[:_MOST_DIFFERENCES]
+    ]
+    more = len(keys) - len(told)
+    return ", ".join(told) + (f", and {more} more" if more else "")
+
+
+def _where_they_part(old: str, new: str) -> Iterator[str]:
+    longest = max(len(old), len(new))
+    parted = next(at for at in range(longest) if old[: at + 1] != new[: at + 1])
+    start = max(0, parted - 20) if longest > _LONG else 0
+    for text in (old, new):
+        cut = text[start : start + _LONG]
+        yield f"{'…' if start else ''}{cut}{'…' if start + _LONG < len(text) else ''}"
 
 
 def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

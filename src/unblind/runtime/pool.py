@@ -40,9 +40,7 @@ def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> 
     # spawned, not forked: locks and threads of this process must not be copied
     context = multiprocessing.get_context("spawn")
     others = set(multiprocessing.active_children())
-    handed = (
-        context.Queue()
-    )  # filled by a thread: what is large must not wait for processes that start slowly
+    handed = context.Queue()  # filled by a thread: processes that start slowly hold nobody up
     handed.cancel_join_thread()
     for _ in range(workers):
         handed.put(pickle.dumps(work))

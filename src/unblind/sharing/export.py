@@ -13,6 +13,7 @@ from unblind.data.generation import drawn
 from unblind.errors import ModelError
 from unblind.evaluation.answers import Answer, answers, ask
 from unblind.models.collate import Row
+from unblind.models.finite import refuse_broken_adapter
 from unblind.models.loading import DTYPES, Loaded, configuration, load
 from unblind.runtime.outputs import atomic, refuse_content, write_text
 from unblind.sharing.hub_results import found_results, read_results
@@ -59,12 +60,14 @@ def export(
         Where the model came from, with how it compared in `merged`.
 
     Raises:
-        ModelError: no such adapter or base, they don't fit, or the merged model answers otherwise.
+        ModelError: no such adapter or base, they don't fit, a weight that is not finite, or the merged model
+            answers otherwise.
         OutputError: `out` holds something, or cannot be written.
         DatasetError: evaluations beside the run that are damaged.
     """
     refuse_content(out)
     origin = read_origin(adapter, model, revision)
+    refuse_broken_adapter(adapter)
     saved = _dtype(dtype, origin)
     before, after = read_results(results or found_results(adapter), adapter, origin, None)
     rows, prompt = drawn(samples), origin.options.get("prompt")
@@ -79,6 +82,7 @@ def export(
     expected = _answers(merged, rows, prompt)
     with atomic(out) as folder:
         merged.model.to(dtype=DTYPES[saved])  # type: ignore[call-arg]
+        _refuse_overflow(merged, saved)
         merged.model.save_pretrained(str(folder))
         merged.processor.chat_template = merged.processor.chat_template or merged.family.chat_template
         merged.processor.save_pretrained(folder)
@@ -115,6 +119,16 @@ def _answers(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> tuple[l
     """Answers, and the logits of each answer's first token: float32 (n, V), on the CPU."""
     filled, questions = ask(loaded, rows, prompt=prompt)
     return answers(loaded, filled, questions), filled.logits.cpu()
+
+
+def _refuse_overflow(merged: Loaded, dtype: str) -> None:
+    """Raise ModelError if a weight does not fit into the data type that it was brought to."""
+    large = [name for name, weight in merged.model.named_parameters() if not bool(weight.isfinite().all())]
+    if large:
+        raise ModelError(
+            f"{len(large)} weights are too large for {dtype}, among them {large[0]}; nothing was written:"
+            " save in float32 (--dtype float32)"
+        )
 
 
 def _told(change: Difference, dtype: str, rounding: float) -> dict[str, str | int | float | None]:

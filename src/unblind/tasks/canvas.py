@@ -103,22 +103,22 @@ class Canvas:
         self._paint(columns.start, rows.start, _coverage(distance, line_width), color)
 
     def polygon(self, points: Sequence[Point], color: Color, width: float | None = None) -> None:
-        """A convex polygon: filled, or a line with sharp corners along it if `width` is given.
+        """A convex polygon: filled, or a line with sharp corners (of 40 degrees or more) along it.
 
         The distance is that to the farthest of the sides' half planes: negative inside.
 
         Raises:
             ValueError: the polygon is not convex.
         """
-        sides = _half_planes(points)
-        reach = 1 + 2 * (width or 0)
+        nx, ny, offset = np.array(_half_planes(points), np.float32).T
+        reach = 1 + 1.5 * (width or 0)
         xs, ys = zip(*points, strict=True)
         columns, rows = self._window(min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach)
-        across, down = _centres(columns, 0.0), _centres(rows, 0.0)[:, None]
-        distance = np.full((len(rows), len(columns)), -np.inf, np.float32)
-        for nx, ny, offset in sides:
-            side = across * np.float32(nx) + (down * np.float32(ny) - np.float32(offset))
-            np.maximum(distance, side, out=distance)
+        across = np.multiply.outer(nx, _centres(columns, 0.0))
+        down = np.multiply.outer(ny, _centres(rows, 0.0)) - offset[:, None]
+        distance = down[0, :, None] + across[0]
+        for column, row in zip(down[1:, :, None], across[1:], strict=True):
+            np.maximum(distance, column + row, out=distance)
         self._paint(columns.start, rows.start, _coverage(distance, width), color)
 
     def rectangle(
@@ -191,7 +191,7 @@ class Canvas:
         draw_letters(mask, font, size, text, measures.pens * size + (x - left), baseline - top)
         height, width = self.pixels.shape[:2]
         mask = mask[max(0, -top) : max(0, height - top), max(0, -left) : max(0, width - left)]
-        self._paint(max(0, left), max(0, top), mask / np.float32(255), color)
+        self._paint(max(0, left), max(0, top), np.divide(mask, 255, dtype=np.float32), color)
 
     def texts(self, texts: Sequence[Text], font: Path, size: float, color: Color) -> None:
         """Many short texts in one font and size, each as `text` sets it, but faster; letters may be cut off.
@@ -215,7 +215,7 @@ class Canvas:
             band = mask[top : max(top, math.ceil(baseline + size))]
             draw_letters(band, font, size, "".join(text for text, _, _ in line), pens, baseline - top)
         touched = np.flatnonzero(mask)
-        cover = mask.ravel()[touched] / np.float32(255)
+        cover = np.divide(mask.ravel()[touched], 255, dtype=np.float32)
         _blend(self.pixels.reshape(-1, 3), touched, cover, color)
 
     # -- below the shapes ------------------------------------------------------------------------------------
@@ -233,8 +233,8 @@ class Canvas:
         height, width = coverage.shape
         touched = np.flatnonzero(coverage > 0)
         if 4 * len(touched) < coverage.size:
-            rows, columns = np.divmod(touched, width)
-            index = (rows + y0) * self.pixels.shape[1] + columns + x0
+            breadth = self.pixels.shape[1]
+            index = touched + (touched // width * (breadth - width) + y0 * breadth + x0)
             _blend(self.pixels.reshape(-1, 3), index, coverage.ravel()[touched], color)
         else:  # most of the window: no need to gather
             part = self.pixels[y0 : y0 + height, x0 : x0 + width]
@@ -315,13 +315,16 @@ def _blank(width: int, height: int, color: Color) -> NDArray[np.uint8]:
 
 def _centres(pixels: range, origin: float) -> NDArray[np.float32]:
     """How far the pixels' centres are from a point on their axis."""
-    return np.arange(pixels.start, pixels.stop, dtype=np.float32) + np.float32(0.5 - origin)
+    centres: NDArray[np.float32] = np.arange(pixels.start, pixels.stop, dtype=np.float32)
+    centres += np.float32(0.5 - origin)
+    return centres
 
 
 def _overlap(pixels: range, low: float, high: float) -> NDArray[np.float32]:
     """How much of each pixel lies between two points of its axis."""
     edges = np.arange(pixels.start, pixels.stop + 1, dtype=np.float64)
-    return np.maximum(np.minimum(edges[1:], high) - np.maximum(edges[:-1], low), 0).astype(np.float32)
+    shares: NDArray[np.float64] = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+    return np.maximum(shares, 0).astype(np.float32)
 
 
 def _filled(pixels: range, low: float, high: float) -> NDArray[np.float32]:
@@ -341,10 +344,11 @@ def _whole(overlap: NDArray[np.float32]) -> tuple[int, int]:
 
 def _coverage(distance: NDArray[np.float32], line_width: float | None) -> NDArray[np.float32]:
     """Coverage by the signed distance to an outline: of what lies inside it, or of a line along it."""
-    if line_width is None:
-        return np.minimum(np.maximum(np.float32(0.5) - distance, 0), np.float32(1))
-    most = np.float32(min(1.0, line_width))  # a line thinner than a pixel never covers one
-    return np.minimum(np.maximum(np.float32((line_width + 1) / 2) - np.abs(distance), 0), most)
+    half, most = 0.5, 1.0
+    if line_width is not None:  # a line thinner than a pixel never covers one
+        distance, half, most = np.abs(distance), (line_width + 1) / 2, min(1.0, line_width)
+    coverage: NDArray[np.float32] = np.minimum(np.maximum(np.float32(half) - distance, 0), np.float32(most))
+    return coverage
 
 
 def _blend(pixels: NDArray[np.uint8], index: Any, coverage: NDArray[np.float32], color: Color) -> None:
@@ -380,11 +384,13 @@ def _segments(points: Sequence[Point], half: float, cap: Cap) -> list[Segment]:
 def _half_planes(points: Sequence[Point]) -> list[tuple[float, float, float]]:
     """The sides of a convex polygon as (nx, ny, offset): nx x + ny y - offset is the distance outwards."""
     sides = []
-    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in pairwise((*points, points[0])))
-    for (x0, y0), (x1, y1) in pairwise((*points, points[0])):
+    corners = list(pairwise((*points, points[0])))
+    area = sum(x0 * y1 - x1 * y0 for (x0, y0), (x1, y1) in corners)
+    for (x0, y0), (x1, y1) in corners:
         length = math.copysign(math.sqrt((x1 - x0) ** 2 + (y1 - y0) ** 2), area)
         nx, ny = (y1 - y0) / length, (x0 - x1) / length
-        sides.append((nx, ny, nx * x0 + ny * y0))
-    if any(nx * x + ny * y - offset > 1e-6 for nx, ny, offset in sides for x, y in points):
-        raise ValueError(f"not a convex polygon: {points}")
+        offset = nx * x0 + ny * y0
+        if max([nx * x + ny * y for x, y in points]) > offset + 1e-6:
+            raise ValueError(f"not a convex polygon: {points}")
+        sides.append((nx, ny, offset))
     return sides

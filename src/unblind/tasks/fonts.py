@@ -325,7 +325,8 @@ def _shape(path: Path, letter: str) -> NDArray[np.float64]:
         raise RuntimeError(f"{letter!r} has no ink")
     y = np.linspace(rows[0], rows[-1], 16).round().astype(int)
     x = np.linspace(columns[0], columns[-1], 16).round().astype(int)
-    return mask[np.ix_(y, x)].astype(np.float64)
+    shape: NDArray[np.float64] = mask[np.ix_(y, x)].astype(np.float64)
+    return shape
 
 
 def _names(path: Path, face: Any) -> tuple[str, str]:

@@ -6,6 +6,7 @@ Without hinting everything scales linearly, so the measures (in em) are exact at
 from __future__ import annotations
 
 import ctypes
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -21,7 +22,10 @@ from unblind.errors import FontsError
 from unblind.tasks.words import LETTERS
 
 _OUTLINE_ONLY = ft.FT_LOAD_NO_SCALE | ft.FT_LOAD_NO_BITMAP
-_RENDER = ft.FT_LOAD_RENDER | ft.FT_LOAD_NO_HINTING | ft.FT_LOAD_NO_BITMAP
+_OUTLINE = ft.FT_LOAD_NO_HINTING | ft.FT_LOAD_NO_BITMAP
+_OVERLAP = 0x40  # FT_OUTLINE_OVERLAP
+_LIBRARY = freetype.get_handle()
+_BYTES = dict(ft.FT_Bitmap._fields_)["buffer"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ def measure_character(path: Path, character: str) -> tuple[float, float, float, 
     return (face.glyph.metrics.horiAdvance / em, *ink)
 
 
+@lru_cache(maxsize=4096)  # a scene is sampled, then drawn
 def measure_word(path: Path, word: str) -> Word:
     """Letters set one after the other by their advances, without kerning, as the benchmark sets them."""
     measures = measure_letters(path)
@@ -103,9 +108,10 @@ def pens_of(path: Path, text: str) -> NDArray[np.float64]:
 def _set(advances: NDArray[np.float64], ink: NDArray[np.float64]) -> Word:
     ends = np.cumsum(advances)
     pens = ends - advances
-    x0, y0, x1, y1 = ink.T
-    width = float(ends[-1]) if len(ends) else 0.0
-    return Word(pens, width, advances, np.stack([pens + x0, -y1, pens + x1, -y0], axis=1))
+    boxes = ink[:, [0, 3, 2, 1]]
+    boxes[:, ::2] += pens[:, None]
+    np.negative(boxes[:, 1::2], out=boxes[:, 1::2])
+    return Word(pens, float(ends[-1]) if len(ends) else 0.0, advances, boxes)
 
 
 def draw_letters(
@@ -124,16 +130,48 @@ def draw_letters(
     face = open_face(path)._FT_Face
     slot = face.contents.glyph
     ft.FT_Set_Char_Size(face, round(size * 64), 0, 72, 72)
-    row = int(np.floor(baseline))
-    shift_y = round((row - baseline) * 64)  # FreeType's y points up
+    height, width = mask.shape
+    row = math.floor(baseline)
+    up = round((row - baseline) * 64) + (height - row) * 64  # FreeType's y points up, from the bottom
+    outline, box = slot.contents.outline, ft.FT_BBox()
+    at, around = ctypes.byref(outline), ctypes.byref(box)
+    sheets: list[_Sheet] = []
     for letter, pen in zip(word, pens.tolist(), strict=True):
-        column = int(pen // 1)
-        shift = ft.FT_Vector(round((pen - column) * 64), shift_y)
-        ft.FT_Set_Transform(face, None, ctypes.byref(shift))
-        if ft.FT_Load_Char(face, ord(letter), _RENDER):
+        if ft.FT_Load_Char(face, ord(letter), _OUTLINE):
             raise RuntimeError(f"FreeType cannot draw {letter!r} of {path.name}")
-        glyph = slot.contents
-        _paste(mask, glyph.bitmap, column + glyph.bitmap_left, row - glyph.bitmap_top)
+        column = int(pen // 1)
+        ft.FT_Outline_Translate(at, column * 64 + round((pen - column) * 64), up)
+        if outline.flags & _OVERLAP:
+            _render(mask, slot)
+            continue
+        ft.FT_Outline_Get_CBox(at, around)
+        left = box.xMin >> 6
+        for sheet in sheets:
+            if sheet.right <= left:
+                break
+        else:
+            sheets.append(sheet := _Sheet(height, width))
+        sheet.right = (box.xMax + 63) >> 6
+        ft.FT_Outline_Get_Bitmap(_LIBRARY, at, sheet.bitmap)
+    for sheet in sheets:
+        np.maximum(mask, sheet.pixels, out=mask)
+
+
+class _Sheet:
+    """A mask of its own for letters that lie beside each other: FreeType overwrites what it draws upon."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self.pixels = np.zeros((height, width), np.uint8)
+        buffer = ctypes.cast(self.pixels.ctypes.data, _BYTES)
+        self.bitmap = ctypes.byref(ft.FT_Bitmap(height, width, width, buffer, 256, ft.FT_PIXEL_MODE_GRAY))
+        self.right = -(1 << 30)  # where the ink ends, px
+
+
+def _render(mask: NDArray[np.uint8], slot: Any) -> None:
+    """Draw a glyph whose contours overlap: FreeType smooths those in another way, on a bitmap of its own."""
+    ft.FT_Render_Glyph(slot, ft.FT_RENDER_MODE_NORMAL)
+    glyph = slot.contents
+    _paste(mask, glyph.bitmap, glyph.bitmap_left, mask.shape[0] - glyph.bitmap_top)
 
 
 def _paste(mask: NDArray[np.uint8], bitmap: Any, left: int, top: int) -> None:

@@ -22,12 +22,12 @@ DEFAULT_TASK = "circled-letter"
 TASKS: dict[str, str] = {
     "circled-letter": "unblind.tasks.circled_letter.task",
     "line-intersections": "unblind.tasks.line_intersections.task",
-    "nested-squares": "unblind.tasks.nested_squares.task",
-    "grid": "unblind.tasks.grid.task",
-    "subway": "unblind.tasks.subway.task",
     "two-circles": "unblind.tasks.two_circles.task",
     "olympic-circles": "unblind.tasks.olympic.circles",
     "olympic-pentagons": "unblind.tasks.olympic.pentagons",
+    "nested-squares": "unblind.tasks.nested_squares.task",
+    "grid": "unblind.tasks.grid.task",
+    "subway": "unblind.tasks.subway.task",
 }
 
 
@@ -75,8 +75,8 @@ def task_of(name: object, answers: Iterable[str] = (), columns: Iterable[str] = 
 
 def broken_tasks() -> dict[str, str]:
     """The tasks of other packages that cannot be loaded, each with what is wrong."""
-    found = {entry.name: _defect(entry.name) for entry in entry_points(group=GROUP)}
-    return {name: defect for name, defect in found.items() if defect}
+    defects = {entry.name: _defect(entry.name) for entry in entry_points(group=GROUP)}
+    return {name: defect for name, defect in defects.items() if defect}
 
 
 def _defect(name: str) -> str | None:
@@ -90,10 +90,10 @@ def _defect(name: str) -> str | None:
 def _loaded(name: str, value: str, flag: str) -> Task[Any]:
     module, _, attribute = value.partition(":")
     try:
-        found = getattr(import_module(module), attribute or "TASK")
+        task = getattr(import_module(module), attribute or "TASK")
     except Exception as error:  # whatever another package's code raises
         reason = f"{type(error).__name__}: {error}"[:200]
         raise RecipeError(f"{flag} {name}: {value} cannot be loaded ({reason}); mend or remove it") from error
-    if not isinstance(found, Task):
+    if not isinstance(task, Task):
         raise RecipeError(f"{flag} {name}: {value} is no unblind.tasks.base.Task; mend or remove it")
-    return found
+    return task

@@ -19,9 +19,10 @@ from transformers import set_seed
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
+from unblind.data.columns import columns_named
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
-from unblind.data.sources import SPLIT_NAMES
+from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, trainable_parameters
@@ -35,7 +36,7 @@ from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.device_memory import SMALLER, enough_memory, keep_freed_memory, total_memory
 from unblind.runtime.distributed import main_process, shared, world
 from unblind.runtime.json_files import read_json
-from unblind.runtime.outputs import atomic, claim, room_for, write_json, write_text
+from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
@@ -43,7 +44,7 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
-_LATER = {"language_lr", "projector_lr", "vision_lr"}  # options that older runs did not have
+_LATER = {"columns", "language_lr", "projector_lr", "vision_lr"}  # options that older runs did not have
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ def train(options: TrainOptions) -> TrainResult:
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
+    refuse_inside(options.out, options.data)
     if options.resume and (finished := _finished(options)):
         return finished
     training, validation = _samples(options)
@@ -164,8 +166,10 @@ def _samples(options: TrainOptions) -> tuple[datasets.Dataset | Stream, datasets
         mixture = stream_mixture(options.data)
         length = (options.max_steps or 0) * samples_per_step(options)
         return Stream(mixture, length), validation_of(mixture, options.eval_samples)
-    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data))
-    return read(options.data, "train"), read(options.data, "validation") if watched else None
+    columns = columns_named(options.columns)
+    watched = not set(SPLIT_NAMES["validation"]).isdisjoint(splits(options.data, columns))
+    validation = read(options.data, "validation", columns=columns) if watched else None
+    return read(options.data, "train", columns=columns), validation
 
 
 def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: threading.Event) -> None:
@@ -201,7 +205,7 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
     settings = {
         key: value
         for key, value in _plain(asdict(options)).items()
-        if key not in _IMMATERIAL and not (key in _LATER and value is None)
+        if key not in _IMMATERIAL and not (key in _LATER and not value)
     }
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))

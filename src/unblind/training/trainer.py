@@ -32,6 +32,7 @@ from unblind.errors import ModelError, RecipeError
 from unblind.models.adapters import base_of
 from unblind.models.choices import Choices, choices_as_tokens
 from unblind.models.collate import Collator, Row
+from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, Part, TrainOptions
@@ -96,6 +97,7 @@ class AnswerTrainer(Trainer):
         inputs = self._prepare_inputs(dict(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
             _, outputs = self.compute_loss(model, inputs, return_outputs=True)
+        refuse_non_finite(outputs.logits, "the model in training")
         logits, targets = outputs.logits.float(), inputs["shift_labels"]
         lengths = inputs["logits_to_keep"].sum(1)
         logs = logits.log_softmax(-1).gather(1, targets[:, None])[:, 0].split(lengths.tolist())

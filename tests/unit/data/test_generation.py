@@ -16,8 +16,10 @@ import numpy as np
 import pytest
 
 from unblind.data import generation
-from unblind.data.dataset_options import GenerateOptions
+from unblind.data.dataset_card import dataset_card
+from unblind.data.dataset_options import DatasetOptions, GenerateOptions
 from unblind.data.generation import generate
+from unblind.data.mixture import mixture_of
 from unblind.data.reading import read
 from unblind.errors import DatasetError, FontsError, OutputError, RecipeError, WordsError
 from unblind.tasks.circled_letter.scene import SceneOptions
@@ -301,6 +303,22 @@ def test_the_prompt_that_leaks_the_word(tmp_path: Path, prompt: str):
     dataset = read(tmp_path)
     assert dataset["prompt"][:] == dataset["word"][:]
     assert "no score of sight" in (tmp_path / "README.md").read_text()
+
+
+def test_the_card_of_several_tasks(tmp_path: Path):
+    """A column that is not the same for all is told of each; stations are part of their question, no leak."""
+    tasks = ("nested-squares", "subway")
+    options = DatasetOptions(train=0, validation=0, test=4, task=tasks)
+    generate(tmp_path / "d", options, workers=1)
+    card = (tmp_path / "d" / "README.md").read_text()
+    widths = "in 1/720 of the image (nested-squares); line width, in 1/1296 of the image (subway)"
+    assert f"- `thickness`: line width, {widths}\n" in card
+    assert "- `resolution`: image width, px\n" in card and "- `start`: the station" in card
+    assert "no score of sight" not in card and "a new sample" not in card
+    mixture = mixture_of(replace(options, task=("nested-squares",), preset="blindtest"))
+    assert "\n\nNested squares: a new sample by the benchmark's rules.\n\n| split" in dataset_card(
+        mixture, {"test": 1}, {}
+    )
 
 
 def test_the_notebooks_grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

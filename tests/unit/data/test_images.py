@@ -1,5 +1,6 @@
 """Images of unknown origin."""
 
+import base64
 import io
 import struct
 import zlib
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unblind.data.images import MAX_PIXELS, decode_image, encode_png
+from unblind.data.images import MAX_PIXELS, decode_image, embedded, encode_png
 from unblind.errors import DatasetError
 
 RED = np.full((6, 9, 3), (255, 0, 0), np.uint8)
@@ -131,3 +132,46 @@ def test_a_broken_image_says_where(value: object):
 def test_a_bomb_is_refused_before_it_is_unpacked(size: tuple[int, int]):
     with pytest.raises(DatasetError, match="more than 50 million pixels"):
         decode_image(bomb(*size), "here")
+
+
+def test_base64_and_data_addresses_are_images():
+    data = packed(Image.new("RGB", (9, 6), "red"))
+    plain = base64.b64encode(data).decode()
+    lines = "\n".join(plain[i : i + 76] for i in range(0, len(plain), 76))
+    jpeg = base64.b64encode(packed(Image.new("RGB", (9, 6), "red"), "JPEG")).decode()
+    assert jpeg.startswith("/9j/"), "looks like an absolute path"
+    for text in (plain, plain.rstrip("="), lines, jpeg, f"data:image/png;base64,{plain}"):
+        assert decode_image(text, "here").size == (9, 6)
+    assert embedded("images/0000.png") is None
+    assert embedded("a" * 300 + "/b.png") is None
+
+
+def test_a_bad_value_is_not_printed_whole():
+    for text in ("x" * 100_000, "data:image/png;base64," + "?" * 5000, "a/" * 4000 + "b.png"):
+        with pytest.raises(DatasetError) as caught:
+            decode_image(text, "here")
+        assert len(str(caught.value)) < 200 or text.endswith("b.png")
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "MPO"])
+def test_formats_of_phones(kind: str):
+    red = Image.new("RGB", (16, 16), "red")
+    more = {"save_all": True, "append_images": [Image.new("RGB", (16, 16), "blue")]} if kind == "MPO" else {}
+    image = decode_image(packed(red, kind, **more), "here")
+    assert image.getpixel((3, 3))[0] > 240
+    assert image.getpixel((3, 3))[2] < 15
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "pillow-heif`, or save it as JPEG|cannot be decoded"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "it is SVG"),
+        (b"<!DOCTYPE html><html>", "it is HTML"),
+        (b"%PDF-1.7", "it is PDF"),
+    ],
+)
+def test_other_kinds_of_file_are_named(data: bytes, says: str):
+    with pytest.raises(DatasetError, match=says):
+        decode_image(data, "here")

@@ -1,5 +1,6 @@
 """Reading datasets of every kind, and refusing broken ones."""
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -133,16 +134,18 @@ def test_splits_and_their_choice(tmp_path: Path):
     assert len(read(tmp_path)) == 1, "the held-out one"
     save(tmp_path / "data" / "test-00000-of-00001.parquet", table(4))
     assert len(read(tmp_path)) == 4, "test before validation"
-    with pytest.raises(DatasetError, match="has no split 'dev2'; it has test, train, valid"):
+    with pytest.raises(DatasetError, match="has no split 'dev2'; it has train, test, valid"):
         read(tmp_path, "dev2")
 
 
-def test_a_folder_of_parquet_without_split_names_is_one_split(tmp_path: Path):
-    save(tmp_path / "b.parquet", table(2))
+def test_one_file_without_a_splits_name_is_the_only_split_and_several_are_refused(tmp_path: Path):
     save(tmp_path / "a.parquet", table(1))
     save(tmp_path / ".cache" / "c.parquet", table(1))
     assert splits(tmp_path) == ("train",)
-    assert len(read(tmp_path)) == 3
+    assert len(read(tmp_path)) == 1
+    save(tmp_path / "b.parquet", table(2))
+    with pytest.raises(DatasetError, match=r"no name says which split a\.parquet, b\.parquet belong to"):
+        read(tmp_path)
 
 
 def test_a_missing_shard_is_noticed(tmp_path: Path):
@@ -166,13 +169,12 @@ def test_the_notebooks_own_folder(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "path", ["../secret.png", "/etc/hostname", "link.png", "a\0b", "ok/../../secret.png"]
+    "path", ["../secret.png", "/etc/hostname", "a\0b", "ok/../../secret.png", "images/../../secret.png"]
 )
 def test_paths_out_of_the_folder_are_refused(tmp_path: Path, path: str):
     (tmp_path / "secret.png").write_bytes(PNG)
     folder = tmp_path / "data"
     folder.mkdir()
-    (folder / "link.png").symlink_to(tmp_path / "secret.png")
     save(folder / "a.parquet", table(1, image=[{"bytes": None, "path": path}]))
     with pytest.raises(DatasetError, match=r"a\.parquet, row 0: .*outside the dataset's folder"):
         read(folder)
@@ -243,7 +245,7 @@ def test_nothing_there(tmp_path: Path):
         ("gone.parquet", "no such file or folder"),
         (str(tmp_path / "gone"), "no such file or folder"),
         ("../gone", "no such file or folder"),
-        (tmp_path / "empty", "no Parquet file and no metadata.csv"),
+        (tmp_path / "empty", "no Parquet file, no metadata.csv"),
     ):
         with pytest.raises(DatasetError, match=message):
             read(source)
@@ -278,3 +280,127 @@ def test_reading_leaves_no_trace_in_the_folder(tmp_path: Path):
     save(tmp_path / "a.parquet", table())
     read(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def pictures(folder: Path, *names: str) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(PNG)
+    return folder
+
+
+def metadata(path: Path, *names: str) -> Path:
+    """A metadata.csv, each image with the answer of its number."""
+    lines = [f"{name},Which?,{number}" for number, name in enumerate(names)]
+    path.write_text("\n".join(["file_name,prompt,answer", *lines, ""]))
+    return path
+
+
+def test_shards_with_a_fingerprint_are_parted_as_datasets_parts_them(tmp_path: Path):
+    save(tmp_path / "data" / "train-00000-of-00001-1a2b3c4d5e6f7a8b.parquet", table(6))
+    save(tmp_path / "data" / "test-00000-of-00001-9f8e7d6c5b4a3b2c.parquet", table(4))
+    assert splits(tmp_path) == ("train", "test")
+    assert len(read(tmp_path)) == 4
+
+
+def test_what_we_wrote_ourselves_is_no_data(tmp_path: Path):
+    save(tmp_path / "train.parquet", table(6))
+    save(tmp_path / "test.parquet", table(4))
+    save(tmp_path / "test" / "predictions.parquet", table(9))
+    (tmp_path / "test" / "metrics.json").write_text("{}")
+    save(tmp_path / "train-run" / "log.parquet", table(9))
+    (tmp_path / "train-run" / "settings.json").write_text('{"made_by": "unblind train"}')
+    assert splits(tmp_path) == ("train", "test")
+    assert len(read(tmp_path)) == 4
+
+
+def test_a_column_split_parts_the_rows(tmp_path: Path):
+    save(tmp_path / "all.parquet", table(3, split=["train", "test ", "train"], answer=["a", "b", "c"]))
+    assert splits(tmp_path) == ("train", "test")
+    assert read(tmp_path)["answer"][:] == ["b"]
+    assert read(tmp_path, "train")["answer"][:] == ["a", "c"]
+    save(tmp_path / "all.parquet", table(3, split=["train", None, "test"]))
+    with pytest.raises(DatasetError, match=r"row 1: belongs to no split \(train, test\)"):
+        read(tmp_path)
+
+
+def test_linked_images_are_read_where_the_link_lies_inside(tmp_path: Path):
+    """As in a snapshot of the hub's cache."""
+    pictures(tmp_path, "blobs/1")
+    folder = tmp_path / "snapshots" / "x"
+    folder.mkdir(parents=True)
+    (folder / "a.png").symlink_to(Path("../../blobs/1"))
+    metadata(folder / "metadata.csv", "a.png")
+    assert read(folder)[0]["image"].size == (8, 8)
+
+
+@pytest.mark.parametrize("layout", ["folders", "root"])
+@pytest.mark.parametrize("name", ["data", "./data", ".", "../here/data", "link", "absolute"])
+def test_a_folder_of_images_by_any_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, name: str
+):
+    folder = pictures(tmp_path / "here" / "data", "train/0.png", "test/0.png", "test/1.png")
+    if layout == "root":
+        metadata(folder / "metadata.csv", "train/0.png", "test/0.png", "test/1.png")
+    else:
+        metadata(folder / "train" / "metadata.csv", "0.png")
+        metadata(folder / "test" / "metadata.csv", "0.png", "1.png")
+    (tmp_path / "here" / "link").symlink_to(folder)
+    monkeypatch.chdir(folder if name == "." else folder.parent)
+    dataset = read(str(folder) if name == "absolute" else name)
+    assert len(dataset) == 2, "the rows of test/"
+    assert dataset[1]["image"].size == (8, 8)
+    assert len(read(str(folder), "train")) == 1
+
+
+def test_ids_come_from_paths_and_rows(tmp_path: Path):
+    pictures(tmp_path, "class0/0.png", "class1/0.png", "class1/1.png")
+    metadata(tmp_path / "metadata.csv", "class0/0.png", "class1/1.png")
+    assert read(tmp_path)["id"][:] == ["0", "1"]
+    metadata(tmp_path / "metadata.csv", "class0/0.png", "class1/0.png")
+    assert read(tmp_path)["id"][:] == ["class0/0", "class1/0"]
+    metadata(tmp_path / "metadata.csv", "class0/0.png", "class0/0.png", "class1/1.png")
+    assert read(tmp_path)["id"][:] == ["0#0", "0#1", "1#2"]
+
+
+def test_space_at_the_ends_and_a_mark_for_the_image_are_left_out(tmp_path: Path):
+    prompts, answers = ["Which?\n", "<image>\nWhich?", "Which?<image>"], ["a\n", " b", "c \t"]
+    dataset = read(save(tmp_path / "a.parquet", table(prompt=prompts, answer=answers)))
+    assert dataset["answer"][:] == ["a", "b", "c"]
+    assert dataset["prompt"][:] == ["Which?"] * 3
+
+
+@pytest.mark.parametrize("name", ["answer", "groundtruth", "mine"])
+def test_answers_that_are_classes_are_read_by_name(tmp_path: Path, name: str):
+    text = datasets.Value("string")
+    features = datasets.Features(
+        {"image": datasets.Image(), "prompt": text, name: datasets.ClassLabel(names=["a", "c"])}
+        | {"kind": datasets.ClassLabel(names=["x", "y"]), "small": datasets.Value("int8")}
+        | {"mask": datasets.Image()}
+    )
+    row = {"image": {"bytes": PNG, "path": None}, "prompt": "Which?", "kind": 1, "small": 3}
+    row["mask"] = {"bytes": None, "path": "/etc/hostname"}
+    rows = [{**row, name: 1}, {**row, name: 0}]
+    path = save(tmp_path / "a.parquet", pa.Table.from_pylist(rows, features.arrow_schema))
+    dataset = read(path, columns={"answer": name})
+    assert dataset["answer"][:] == ["c", "a"]
+    assert dataset.features["kind"].names == ["x", "y"]
+    assert dataset.features["small"] == datasets.Value("int8")
+    assert isinstance(dataset.features["mask"], datasets.Image)
+    assert isinstance(dataset[0]["mask"], dict), "paths of other columns are not followed"
+
+
+def test_images_written_as_text_are_decoded_and_addresses_refused(tmp_path: Path):
+    plain = base64.b64encode(PNG).decode()
+    dataset = read(save(tmp_path / "a.parquet", table(2, image=[plain, f"data:image/png;base64,{plain}"])))
+    assert [image.size for image in dataset["image"]] == [(8, 8)] * 2
+    save(tmp_path / "a.parquet", table(2, image=[plain, "https://example.org/a.png?" + "x" * 500]))
+    with pytest.raises(DatasetError, match=r"row 1: 'https://example.org.*download the image") as caught:
+        read(tmp_path)
+    assert len(str(caught.value)) < 300
+
+
+def test_files_that_cannot_be_read_say_why(tmp_path: Path):
+    (tmp_path / "a.parquet").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(DatasetError, match=r"a\.parquet: a Git LFS pointer.*git lfs pull"):
+        read(tmp_path)

@@ -48,26 +48,26 @@ def test_an_answer_that_is_no_choice_among_many_that_are_is_a_mistake(task: str 
 
 def test_each_task_is_asked_for_itself() -> None:
     """Letters stay restricted beside another task's words; an unknown task keeps its name."""
-    mixed = rows("a", "4,5", "b", task=["circled-letter", "grids", None])
+    mixed = rows("a", "4,5", "b", task=["circled-letter", "fields", None])
     made = questions(mixed)
-    assert [q.task for q in made] == ["circled-letter", "grids", "circled-letter"]
+    assert [q.task for q in made] == ["circled-letter", "fields", "circled-letter"]
     assert [q.choices is None for q in made] == [False, True, False]
     assert recorded_tasks(mixed) == [q.task for q in made]
-    assert rows_of_tasks(mixed, ["grids"])["answer"][:] == ["4,5"]
+    assert rows_of_tasks(mixed, ["fields"])["answer"][:] == ["4,5"]
     assert len(rows_of_tasks(mixed, ["all"])) == 3
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("grid", "did you mean grids"),
-        ("circled-letter", "the data has no such task; it has grids"),
-        ("xyzzy", "the data has no such task; it has grids"),
+        ("field", "did you mean fields"),
+        ("circled-letter", "the data has no such task; it has fields"),
+        ("xyzzy", "the data has no such task; it has fields"),
     ],
 )
 def test_an_unknown_task_gets_the_nearest_right_name(name: str, says: str) -> None:
     with pytest.raises(RecipeError, match=f"--task {name}: .*{says}"):
-        rows_of_tasks(rows("4,5", task=["grids"]), [name])
+        rows_of_tasks(rows("4,5", task=["fields"]), [name])
 
 
 def test_another_truth_needs_the_scene() -> None:

@@ -20,6 +20,7 @@ from unblind.models.paligemma import FAMILY
 from unblind.tasks.circled_letter.draw import draw
 from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.fonts import FontLibrary
+from unblind.tasks.registry import task_named
 from unblind.tasks.words import LETTERS, WordSource
 
 MIXED = small_model.samples(7).map(lambda row, i: {"prompt": "Dark?" + "!" * i}, with_indices=True)
@@ -221,6 +222,23 @@ def test_logits_that_are_no_numbers_are_refused(dtype: torch.dtype) -> None:
     loaded = small_model.loaded()
     loaded.model.to(dtype)
     loaded.model.model.multi_modal_projector.linear.bias.data[0] = float("inf")
-    wanted = "in float32 .*: the checkpoint is broken" if dtype == torch.float32 else "take --dtype bfloat16"
-    with pytest.raises(ModelError, match=f"small gives logits .*{wanted}"):
+    wanted = "float32 .*; its weights are broken" if dtype == torch.float32 else "take --dtype bfloat16 or"
+    with pytest.raises(ModelError, match=f"small: its logits in .*{wanted}"):
         evaluate(loaded, MIXED.select([0]), free=False)
+
+
+def test_tasks_with_choices_of_their_own() -> None:
+    """Counts in curly brackets beside letters: each row is restricted to what its task and prompt know."""
+    counts = MIXED.map(lambda row: {"prompt": "touch", "answer": "3"}).add_column(
+        "task", ["line-intersections"] * 7
+    )
+    letters = MIXED.add_column("task", ["circled-letter"] * 7)
+    both = datasets.concatenate_datasets([letters, counts]).remove_columns("id")
+    table = evaluate(small_model.loaded(), both, batch_size=4, blank=True)
+    for row in table.to_pylist():
+        choices = task_named(row["task"]).answers.choices
+        assert row["restricted"] in choices and row["blank"] in choices
+    alone = evaluate(small_model.loaded(), counts, batch_size=7)
+    assert alone["restricted"].to_pylist() == table["restricted"].to_pylist()[7:]
+    assert alone["probability"].to_pylist() == pytest.approx(table["probability"].to_pylist()[7:], abs=1e-5)
+    assert alone["prompt"][0].as_py() == task_named("line-intersections").prompts["touch"].text

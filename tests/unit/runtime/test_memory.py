@@ -96,6 +96,7 @@ def test_weights_go_to_their_device_without_a_copy_in_main_memory(tmp_path: Path
     assert len(shards) > 4 and measured(LOAD, str(tmp_path)) < 1.2 * max(shards)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
     ("what", "mode", "batch"),

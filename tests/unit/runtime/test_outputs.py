@@ -100,10 +100,31 @@ def test_other_settings_are_refused_with_both_shown(tmp_path: Path):
     assert "\n" not in message
 
 
+def test_of_long_settings_only_what_differs_is_shown(tmp_path: Path):
+    families = [f"Family {number}" for number in range(200)]
+    take(tmp_path, families=families, **{f"key{n}": n for n in range(9)})
+    with pytest.raises(OutputError) as caught:
+        take(tmp_path, families=[*families[:150], "Other"], **{f"key{n}": n + 1 for n in range(9)})
+    message = str(caught.value)
+    assert "Family 149" in message and "Family 150" in message and "Other" in message
+    assert "Family 100" not in message
+    assert "key0 was 0, now 1" in message and "and 5 more" in message
+    assert len(message) < 500 + len(str(tmp_path))
+
+
+def test_what_cannot_be_read_is_not_taken_for_what_cannot_be_written(tmp_path: Path):
+    with (
+        pytest.raises(OutputError, match=r"absent.png cannot be read .*, which page.html is made from"),
+        atomic(tmp_path / "out" / "page.html") as temporary,
+    ):
+        temporary.write_bytes((tmp_path / "in" / "absent.png").read_bytes())
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_the_folder_of_another_command_is_refused(tmp_path: Path):
     take(tmp_path)
     with (
-        pytest.raises(OutputError, match='made_by was "unblind test", now "unblind train"'),
+        pytest.raises(OutputError, match="was made by `unblind test`, not by `unblind train`; name another"),
         claim(tmp_path, {"seed": 0}, made_by="unblind train"),
     ):
         pass

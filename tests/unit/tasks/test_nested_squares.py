@@ -240,11 +240,11 @@ def test_an_impossible_knob_is_named(knobs: dict[str, Any], named: str) -> None:
 
 
 def test_knobs_are_kept_to() -> None:
-    options = Options(image_size=96, squares=(3, 3), line_width=(2.0, 2.0), colored=0.0)
+    options = Options(image_size=96, squares=(3, 3), line_width=(6.0, 6.0), colored=0.0)
     for i in range(20):
         scene = sample_scene(TASK, 0, "train", i, options, None)
         assert len(scene.squares) == 3 and scene.image_size == 96
-        assert TASK.columns(scene)["thickness"] == 2.0 and scene.color == (0, 0, 0)
+        assert TASK.columns(scene)["thickness"] == 6.0 and scene.color == (0, 0, 0)
 
 
 def test_the_widest_lines_fit_in_the_smallest_image() -> None:

@@ -112,6 +112,7 @@ def test_a_twin_lacks_one(task: Olympic) -> None:
         assert twin is not None
         assert int(task.truth(twin)) == int(task.truth(scene)) - 1
         assert set(twin.outlines) < set(scene.outlines)
+        assert task.split_of(twin) == task.split_of(scene)
         colors = dict(zip(scene.outlines, scene.colors, strict=True))
         assert all(colors[place] == color for place, color in zip(twin.outlines, twin.colors, strict=True))
         assert replace(twin, outlines=scene.outlines, colors=scene.colors) == scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,15 @@ def test_lessons_hold_training_words_alone_and_never_ask_about_circles() -> None
     rng = np.random.default_rng(0)
     words = [lessons._word(rng, 20) for _ in range(300)]
     assert {split_of(word) for word in words if len(word) >= 3} == {"train"}
-    names = {VOCABULARY[c] for c in "circle"}
-    question = lessons.lesson(0).ids[0]
-    assert not names <= set(question[~lessons.lesson(0).answer[0]].tolist())
+    characters = {number: character for character, number in VOCABULARY.items() if len(character) == 1}
+    questions = [
+        "".join(characters.get(number, "") for number in ids[~answer].tolist()).replace("▁", " ").strip()
+        for lesson in map(lessons.lesson, range(8))
+        for ids, answer in zip(lesson.ids, lesson.answer, strict=True)
+    ]
+    assert len(questions) > 200
+    allowed = re.compile(r"What is letter \d+\?|(Read|Spell) the word\.")
+    assert not [question for question in questions if not allowed.fullmatch(question)]
 
 
 def test_ids_are_image_question_answer_end() -> None:
@@ -240,11 +247,12 @@ def test_the_log_of_an_interrupted_run_reads_as_if_nothing_had_happened(tmp_path
     ]
 
 
-def test_a_checkpoint_is_polished_alone(tmp_path: Path) -> None:
-    options = PretrainOptions(polish_steps=2, tokens=256, start=str(TINY))
+def test_a_checkpoint_is_polished_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("unblind.tiny.log.EVERY", 1)
+    options = PretrainOptions(see_steps=1, read_steps=1, polish_steps=2, tokens=256, start=str(TINY))
     pretrain(tmp_path, options)
-    rows = (tmp_path / "log.jsonl").read_text().splitlines() if (tmp_path / "log.jsonl").exists() else []
-    assert all('"polish"' in row for row in rows)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [(row["stage"], row["step"]) for row in rows] == [("polish", 1), ("polish", 2)]
     before, after = (load(name).model.state_dict() for name in ("tiny", str(tmp_path / "checkpoint")))
     name = "model.language_model.layers.0.mlp.up_proj.weight"
     assert not torch.equal(before[name], after[name])

@@ -61,15 +61,12 @@ def benchmark_fonts(*sources: str) -> tuple[Font, Font]:
         library = find_fonts(*(sources or ("system",)), bold=False, italic=False)
     except FontsError as error:
         raise FontsError(f"--preset blindtest: no font found ({error}); {advice}") from None
-    found = regular(library, "Open Sans"), regular(library, *_HELVETICA)
-    lacking = [
-        name
-        for name, font in zip(("Open Sans", "Helvetica or Liberation Sans"), found, strict=True)
-        if font is None
-    ]
-    if found[0] is None or found[1] is None:
+    open_sans, helvetica = regular(library, "Open Sans"), regular(library, *_HELVETICA)
+    if open_sans is None or helvetica is None:
+        lacking = ["Open Sans"] if open_sans is None else []
+        lacking += ["Helvetica or Liberation Sans"] if helvetica is None else []
         raise FontsError(f"--preset blindtest: {' and '.join(lacking)} not found; {advice}")
-    return found[0], found[1]
+    return open_sans, helvetica
 
 
 @lru_cache(maxsize=1)

@@ -208,6 +208,35 @@ def lay_out(
     )
 
 
+def circle_another(scene: Scene, font: Font, index: int) -> Scene | None:
+    """The same word with its ellipse about another letter; None if that is not clear, or leaves the image.
+
+    Args:
+        scene: with another letter circled.
+        font: the scene's.
+        index: zero-based.
+    """
+    measures, old = measure_word(font.path, scene.word), scene.ellipse
+    origin = np.array([scene.x, scene.baseline, scene.x, scene.baseline])
+    boxes = measures.ink * scene.font_size + origin
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
+    wider = float(measures.advances[index] / measures.advances[scene.index])
+    heights = boxes[:, 3] - boxes[:, 1]
+    ellipse = Ellipse(
+        float(x[index]),
+        float(y[index]),
+        old.width * wider,
+        old.height * float(heights[index] / heights[scene.index]),
+        old.line_width,
+    )
+    clear = np.flatnonzero(ellipse.contains(x, y)).tolist() == [index]
+    return (
+        replace(scene, index=index, ellipse=ellipse)
+        if clear and _fits(boxes, ellipse, scene.image_size)
+        else None
+    )
+
+
 def _around(
     measures: Word, boxes: NDArray[np.float64], index: int, size: float, scale: float, line_width: float
 ) -> Ellipse:

@@ -6,11 +6,12 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from shlex import join
 from typing import Any
 
 import numpy as np
 
-from unblind.errors import SceneError
+from unblind.errors import FontsError, SceneError
 from unblind.tasks.base import AnswerSpace, Caption, Pixels, Prompt, Row, Task, braced
 from unblind.tasks.circled_letter.blindtest import COUNT, benchmark_fonts, benchmark_scenes, known_fonts
 from unblind.tasks.circled_letter.draw import draw, letter_boxes
@@ -18,7 +19,7 @@ from unblind.tasks.circled_letter.notebook import notebook_scenes
 from unblind.tasks.circled_letter.options import Options, Resources
 from unblind.tasks.circled_letter.overlap import benchmark_overlap, overlap
 from unblind.tasks.circled_letter.redraw import without_letter
-from unblind.tasks.circled_letter.scene import Scene, sample_with_font
+from unblind.tasks.circled_letter.scene import Scene, circle_another, sample_with_font
 from unblind.tasks.circled_letter.traits import BASE_RATES, MISTAKES, TRAITS, WORDING, caption
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.replies import LETTER_RULES
@@ -153,6 +154,22 @@ class CircledLetter(Task[Scene]):
         """The circled letter, or the `word`."""
         return scene.word if which == "word" else scene.letter
 
+    def contrast(self, rng: np.random.Generator, scene: Scene, which: str = "") -> Scene | None:
+        """The same word with the letter beside the circled one circled; None if its font is not at hand."""
+        if which:
+            return None  # the word stays
+        try:
+            font = self.known_resources().get(scene.font.digest)
+        except FontsError:
+            return None
+        beside = [scene.index - 1, scene.index + 1][:: 1 if rng.random() < 0.5 else -1]
+        for index in beside:
+            if 0 <= index < len(scene.word) and scene.word[index] != scene.letter:
+                twin = circle_another(scene, font, index)
+                if twin is not None:
+                    return twin
+        return None
+
     def columns(self, scene: Scene) -> Mapping[str, Any]:
         """What was drawn."""
         return {
@@ -188,7 +205,7 @@ class CircledLetter(Task[Scene]):
             return [f"The benchmark's words in {fonts}{stand_in if 'Liberation' in fonts else ''}."]
         if not resources.skipped or options.fonts == Options.fonts:
             return []
-        list_them = f"unblind fonts {' '.join(options.fonts)} --left-out"
+        list_them = f"unblind fonts {join(options.fonts)} --left-out"
         return [f"{len(resources.skipped)} font files were left out: {list_them}"]
 
     def caption(self, row: Row) -> Caption:

@@ -120,17 +120,17 @@ def _propose(rng: np.random.Generator, count: int, options: Options) -> Scene:
         points.append((middle - gap / 2, middle + gap / 2)[:: 1 if above else -1])
         above ^= i in changes
     own = likely(rng, 0.5)  # each line bends at places of its own
-    lines = [
+    one, other = (
         tuple(
             (x + step * even(rng, -0.3, 0.3) * (own and 0 < i <= bends), pair[side])
             for i, (x, pair) in enumerate(zip(columns, points, strict=True))
         )
         for side in (0, 1)
-    ]
+    )
     turned = likely(rng, 0.2)
-    lines = [tuple(_nudged(point, size) for point in _forward(line, turned)) for line in lines]
+    blue, red = (tuple(_nudged(point, size) for point in _forward(line, turned)) for line in (one, other))
     shades = (BLUE, RED) if likely(rng, 0.5) else _shades(rng)
-    return Scene(size, size, *lines, width, likely(rng, 0.5), turned, *shades, pale(rng))
+    return Scene(size, size, blue, red, width, likely(rng, 0.5), turned, *shades, pale(rng))
 
 
 def _span(rng: np.random.Generator, size: int, line_width: float) -> Range:
@@ -228,22 +228,24 @@ def is_off_lattice(scene: Scene) -> bool:
 
 def twin(rng: np.random.Generator, scene: Scene) -> Scene | None:
     """The same lines, one bend or end moved as little as will do, so that they cross more or less often."""
-    count = crossings(scene)
-    spots = [(name, i) for name in ("blue", "red") for i in range(len(getattr(scene, name)))]
-    order = [spots[i] for i in rng.permutation(len(spots)).tolist()]
+    count, bends = crossings(scene), len(scene.blue)
+    order = (1 + rng.permutation(bends + len(scene.red) - 1)).tolist()  # the first tells the split
     for step in range(1, 40):
-        for (name, i), sign in product(order, (1, -1)):
-            moved = _moved(scene, name, i, sign * step * 0.025)
+        for i, sign in product(order, (1, -1)):
+            shift = sign * step * 0.025
+            if i < bends:
+                moved = replace(scene, blue=_moved(scene, scene.blue, i, shift))
+            else:
+                moved = replace(scene, red=_moved(scene, scene.red, i - bends, shift))
             if crossings(moved) != count and is_clear(moved):
                 return moved
     return None
 
 
-def _moved(scene: Scene, name: str, index: int, share: float) -> Scene:
-    points = list(getattr(scene, name))
-    x, y = points[index]
-    points[index] = (x + share * scene.width, y) if scene.turned else (x, y + share * scene.height)
-    return replace(scene, **{name: tuple(points)})
+def _moved(scene: Scene, line: Line, index: int, share: float) -> Line:
+    x, y = line[index]
+    point = (x + share * scene.width, y) if scene.turned else (x, y + share * scene.height)
+    return (*line[:index], point, *line[index + 1 :])
 
 
 def benchmark_pair(rng: np.random.Generator) -> tuple[Line, Line]:

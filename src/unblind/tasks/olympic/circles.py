@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from unblind.tasks.base import Wording
 from unblind.tasks.olympic.scene import Rows, ring
 from unblind.tasks.olympic.task import Olympic, prompts
 
@@ -32,6 +33,8 @@ class OlympicCircles(Olympic):
     name = "olympic-circles"
     title = "How many rings are there?"
     benchmark = ("Olympic Counting - Circles",)
+    pictures = "Rings that overlap"
+    wording = Wording(success="counted the circles", truth="drawn")
     prompts = prompts("circles")
     outline = ring
     layout = layout

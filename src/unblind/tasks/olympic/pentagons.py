@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from unblind.tasks.base import Wording
 from unblind.tasks.olympic.scene import Rows, pentagon
 from unblind.tasks.olympic.task import Olympic, prompts
 
@@ -37,6 +38,8 @@ class OlympicPentagons(Olympic):
     name = "olympic-pentagons"
     title = "How many pentagons are there?"
     benchmark = ("Olympic Counting - Pentagons",)
+    pictures = "Pentagons that overlap"
+    wording = Wording(success="counted the pentagons", truth="drawn")
     prompts = prompts("pentagons")
     outline = pentagon
     layout = layout

@@ -177,7 +177,8 @@ def is_off_benchmark(scene: Scene, known: NDArray[np.float64]) -> bool:
 
 def places(scene: Scene) -> NDArray[np.float64]:
     """Places and radii as shares of the image, (n, 3)."""
-    return np.array(scene.outlines) / np.array([scene.width, scene.height, scene.width])
+    shares: NDArray[np.float64] = np.array(scene.outlines) / (scene.width, scene.height, scene.width)
+    return shares
 
 
 def benchmark_places(scenes: Iterator[Scene]) -> NDArray[np.float64]:
@@ -215,11 +216,11 @@ def corners(place: Outline, turn: float) -> list[Point]:
 
 
 def twin(rng: np.random.Generator, scene: Scene) -> Scene | None:
-    """The same without one of them; None if there is only one."""
+    """The same without one of them, but not the first, which tells the split; None if there is no other."""
     count = len(scene.outlines)
     if count < 2:
         return None
-    out = int(rng.integers(count))
+    out = int(rng.integers(1, count))
     kept = [i for i in range(count) if i != out]
     return replace(
         scene,

@@ -157,23 +157,25 @@ def is_whole(scene: Scene) -> bool:
 def draw(scene: Scene, without: str | None = None) -> Canvas:
     """Both circles, or one of them."""
     canvas = Canvas(scene.width, scene.height, scene.background)
-    for name, color in zip(("first", "second"), scene.colors, strict=True):
-        if name != without:
-            canvas.circle(*getattr(scene, name), color)
+    if without != "first":
+        canvas.circle(*scene.first, scene.colors[0])
+    if without != "second":
+        canvas.circle(*scene.second, scene.colors[1])
     return canvas
 
 
-def twin(rng: np.random.Generator, scene: Scene, overlapping: bool) -> Scene | None:
-    """The same circles, one of them pushed a little, so that they are just apart, or just overlap."""
+def twin(scene: Scene, overlapping: bool) -> Scene | None:
+    """The second circle pushed so that the two are just apart, or just overlap; None if it leaves the image.
+
+    The first one stays, as it tells the split.
+    """
     together = scene.gap < 0 or (scene.gap == 0 and not overlapping)
     seen = max(2 * VISIBLE, 0.01 * scene.width)
     by = (seen if together else -seen) - scene.gap
     (x, y, r), (u, v, s) = scene.first, scene.second
-    distance = r + s + scene.gap
-    dx, dy = (u - x) / distance * by, (v - y) / distance * by
-    pushed = [replace(scene, second=(u + dx, v + dy, s)), replace(scene, first=(x - dx, y - dy, r))]
-    order = rng.permutation(2).tolist()
-    return next((pushed[i] for i in order if is_whole(pushed[i])), None)
+    share = by / (r + s + scene.gap)
+    pushed = replace(scene, second=(u + (u - x) * share, v + (v - y) * share, s))
+    return pushed if is_whole(pushed) else None
 
 
 def is_off_benchmark(scene: Scene) -> bool:
@@ -184,7 +186,8 @@ def is_off_benchmark(scene: Scene) -> bool:
 def _numbers(scene: Scene) -> NDArray[np.float64]:
     """Centres and radii as shares of the image, (6,)."""
     sizes = np.array([scene.width, scene.height, scene.width])
-    return (np.array([scene.first, scene.second]) / sizes).ravel()
+    numbers: NDArray[np.float64] = (np.array([scene.first, scene.second]) / sizes).ravel()
+    return numbers
 
 
 @lru_cache(maxsize=1)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from unblind.tasks.answers import YES_NO, chance, parse_yes_no, yes_no
-from unblind.tasks.base import Mistake, Pixels, Prompt, Row, Task, Trait
+from unblind.tasks.base import Mistake, Pixels, Prompt, Row, Task, Trait, Wording
 from unblind.tasks.replies import YES_NO_RULES
-from unblind.tasks.splits import Split
+from unblind.tasks.splits import Split, split_by_hash
 from unblind.tasks.two_circles.scene import Options, Scene, benchmark_scenes, draw, sample, twin
 
 
@@ -25,6 +25,11 @@ class TwoCircles(Task[Scene]):
 
     name = "two-circles"
     title = "Do two circles touch, or overlap?"
+    pictures = "Two filled circles"
+    held_out = (
+        "The first circle decides which split a scene belongs to; every scene differs from each of the"
+        " benchmark's by 2 px of 224 in some centre or radius."
+    )
     benchmark = ("Touching Circles",)
     benchmark_count = 672
     prompts = {
@@ -37,6 +42,12 @@ class TwoCircles(Task[Scene]):
     options_class = Options
     scene_class = Scene
     own_columns = {"gap": "float64", "diameter": "float64", "ratio": "float64", "resolution": "int64"}
+    meanings = {
+        "gap": "in diameters of the smaller circle; below 0 they overlap",
+        "diameter": "of the larger circle, as a share of the image",
+        "ratio": "of the larger diameter to the smaller",
+        "resolution": "image width, px",
+    }
     parts = ("second", "first")
     traits = {
         "gap": Trait(
@@ -52,10 +63,14 @@ class TwoCircles(Task[Scene]):
         "diameter": Trait(
             "the larger circle's diameter, as a share of the image",
             lambda row: row.get("diameter"),
-            (0.13, 0.18, 0.23),
+            (0.0, 0.13, 0.18, 0.23),
         ),
-        "ratio": Trait("the larger circle over the smaller", lambda row: row.get("ratio"), (1.01, 1.5, 2.0)),
-        "resolution": Trait("image width, px", lambda row: row.get("resolution"), (300.0, 500.0, 1000.0)),
+        "ratio": Trait(
+            "the larger circle over the smaller", lambda row: row.get("ratio"), (1.0, 1.01, 1.5, 2.0)
+        ),
+        "resolution": Trait(
+            "image width, px", lambda row: row.get("resolution"), (0.0, 300.0, 500.0, 1000.0)
+        ),
     }
     mistakes = {
         "unseen_gap": Mistake(
@@ -70,6 +85,7 @@ class TwoCircles(Task[Scene]):
     }
     base_rates = {"chance": chance(answers)}
     rules = YES_NO_RULES
+    wording = Wording(success="saw what the circles do", truth="true")
     too_tight = "use a larger --image-size, a smaller --radius or a smaller --gap"
 
     def sample(
@@ -82,13 +98,17 @@ class TwoCircles(Task[Scene]):
         """The circles, or one without the other."""
         return draw(scene, without).pixels
 
+    def split_of(self, scene: Scene) -> Split:
+        """By a hash of the first circle, so that a scene and its twins are in one split."""
+        return split_by_hash(self.name, repr(scene.first), 0.8, 0.9)
+
     def truth(self, scene: Scene, which: str = "") -> str:
         """Whether they touch (overlapping ones do), or whether they are `overlapping`."""
         return yes_no(scene.gap < 0 if which == "overlapping" else scene.gap <= 0)
 
     def contrast(self, rng: np.random.Generator, scene: Scene, which: str = "") -> Scene | None:
-        """The same circles, one of them pushed a little apart, or into the other."""
-        return twin(rng, scene, which == "overlapping")
+        """The same circles, the second pushed a little away, or into the first."""
+        return twin(scene, which == "overlapping")
 
     def columns(self, scene: Scene) -> Mapping[str, Any]:
         """What was drawn."""
