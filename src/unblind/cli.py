@@ -14,7 +14,7 @@ from cyclopts.config import Dict
 from unblind.errors import UnblindError
 from unblind.help import HelpFormatter, show_default
 from unblind.runtime.broken_pipe import quiet_where_nobody_reads
-from unblind.runtime.distributed import check_launch, leave, register_failure
+from unblind.runtime.distributed import check_launch, leave_process_group, register_failure
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import DISTRIBUTION
 
@@ -82,7 +82,7 @@ def main(tokens: Sequence[str] | None = None) -> NoReturn:
         if not register_failure():  # but lost a process that had
             sys.exit(2)
         raise
-    leave()
+    leave_process_group()
     sys.exit(0)
 
 

@@ -14,14 +14,8 @@ import pytest
 tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproject.toml")
 
 ROOT = Path(__file__).parents[2]
-USERS = {
-    "demo",
-    "gpu",
-    "heic",
-    "inspect",
-    "nltk",
-    "ray",
-}  # extras that a user chooses; the others are for developers
+# extras that a user chooses; the others are for developers
+USERS = {"demo", "gpu", "heic", "inspect", "nltk", "ray"}
 
 
 def imported(folder: Path) -> dict[str, Path]:

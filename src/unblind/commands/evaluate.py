@@ -78,7 +78,7 @@ def evaluate(
     from unblind.evaluation.run import evaluate_to
     from unblind.evaluation.views import check_views
     from unblind.models.loading import load
-    from unblind.runtime.distributed import main_process
+    from unblind.runtime.distributed import is_main_process
     from unblind.runtime.outputs import claim, refuse_inside, write_json
 
     # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
@@ -100,10 +100,10 @@ def evaluate(
     with claim(out, settings, made_by="unblind evaluate"):
         loaded = load(model, adapter=adapter, **loading)
         metrics = evaluate_to(out, loaded, samples, data=data, batch_size=batch_size, **asking)
-        if occlusion and main_process():
+        if occlusion and is_main_process():
             covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)
             write_json(out / "occlusion.json", covered)
-    if main_process():
+    if is_main_process():
         show({"": metrics})
         files = ("predictions.parquet", "metrics.json", *(("occlusion.json",) if occlusion else ()))
         print(", ".join(f"{out}/{name}" for name in files))

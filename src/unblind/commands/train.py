@@ -21,11 +21,11 @@ def train(*, recipe: str | None = None, options: Annotated[TrainOptions, Paramet
         options: the run.
     """
     del recipe  # read by the command line before
-    from unblind.runtime.distributed import main_process
+    from unblind.runtime.distributed import is_main_process
     from unblind.training.run import train as run
 
     result = run(options)
-    if not main_process():
+    if not is_main_process():
         return
     metrics = result.metrics
     best = metrics["best_accuracy"]

@@ -21,10 +21,10 @@ from unblind.data.storage import (
     write_parquet,
 )
 from unblind.errors import RecipeError
-from unblind.runtime.outputs import atomic, claim, sweep, write_text
-from unblind.runtime.pool import spread
+from unblind.runtime.outputs import atomic, claim, remove_leftovers, write_text
 from unblind.runtime.progress import progress
-from unblind.runtime.ray_pool import spread_by_ray
+from unblind.runtime.ray_pool import map_on_ray
+from unblind.runtime.worker_pool import map_in_processes
 from unblind.tasks.splits import Split
 
 Engine = Literal["local", "ray"]
@@ -98,12 +98,13 @@ def _draw_all(
     options = builder.mixture.options
     with progress("Drawing", sum(options.rows.values())) as advance:
         advance(sum(shard.stop - shard.start for shard in shards if shard not in missing))
+        map_unordered = map_on_ray if engine == "ray" else map_in_processes
         # closed at once when something fails, so that no process goes on
-        with closing((spread_by_ray if engine == "ray" else spread)(builder.make, missing, workers)) as done:
+        with closing(map_unordered(builder.make, missing, workers)) as done:
             for rows in done:
                 advance(rows)
     if engine == "ray":
-        sweep(builder.out)  # what lost machines left
+        remove_leftovers(builder.out)  # what lost machines left
     if options.layout == "imagefolder":
         for split in {shard.split for shard in shards}:
             folders = [builder.path(shard) for shard in shards if shard.split == split]

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from unblind.models.loading import Loaded
 from unblind.models.weights import hash_weights
-from unblind.runtime.distributed import world
+from unblind.runtime.distributed import world_size
 from unblind.runtime.outputs import atomic
 from unblind.runtime.versions import versions
 
@@ -38,7 +38,7 @@ class KeptAnswers:
 
     def rows(self, batch_size: int) -> int:
         """How many samples a file holds: whole batches, as many for each of the processes."""
-        together = world() * batch_size
+        together = world_size() * batch_size
         return -(-ROWS_PER_FILE // together) * together
 
     def read(self, start: int) -> pa.Table | None:
@@ -76,7 +76,7 @@ def kept_answers(
     if len(dataset) <= ROWS_PER_FILE:
         return None
     key = hashlib.blake2b(digest_size=16)
-    settings = [versions(), str(loaded.device.type), world(), options]
+    settings = [versions(), str(loaded.device.type), world_size(), options]
     key.update(json.dumps(settings, sort_keys=True).encode())
     hash_weights(key, loaded.model)
     for table in dataset.with_format("arrow").iter(ROWS_PER_FILE):

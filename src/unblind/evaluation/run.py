@@ -24,7 +24,7 @@ from unblind.evaluation.views import WHITE, check_views, redrawn
 from unblind.models.collate import Row, prepared
 from unblind.models.loading import Loaded
 from unblind.runtime.device_memory import keep_freed_memory
-from unblind.runtime.distributed import gathered, main_process, rank, shared, world
+from unblind.runtime.distributed import from_main_process, gathered, is_main_process, rank, world_size
 from unblind.runtime.outputs import atomic, write_json
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
@@ -101,7 +101,7 @@ def evaluate(
     tables = []
     with progress("evaluate", len(rows)) as advance:
         for start in range(0, len(rows), size):
-            table = shared(partial(kept.read, start)) if kept else None
+            table = from_main_process(partial(kept.read, start)) if kept else None
             if table is None:
                 began = time.monotonic()
                 part = range(start, min(start + size, len(rows)))
@@ -110,7 +110,7 @@ def evaluate(
                 if blank:
                     columns["blank"] = whites[part.start : part.stop]
                 table = _table(rows.select(part), of_part, columns)
-                if kept and main_process():
+                if kept and is_main_process():
                     kept.write(start, table, time.monotonic() - began)
             else:
                 advance(table.num_rows)
@@ -144,7 +144,7 @@ class _Asker:
             whole = self.size.value >= len(samples)  # else it is asked in parts
             return samples, of_batch, collate(self.loaded, samples, of_batch) if whole else None
 
-        together = world() * batch_size
+        together = world_size() * batch_size
         starts = range(rank() * batch_size, len(rows), together)
         answered = []
         for start, (samples, of_batch, batch) in zip(starts, made_ahead(make, starts), strict=True):
@@ -252,7 +252,7 @@ def evaluate_to(
         raise DatasetError(f"{data}: {error}") from None
     seconds = time.monotonic() - began + (kept.seconds if kept else 0.0)
     metrics = write_evaluation(out, predictions, loaded, data=data, seconds=seconds)
-    if kept and main_process():
+    if kept and is_main_process():
         kept.remove()
     return metrics
 
@@ -276,7 +276,7 @@ def write_evaluation(
         "images_per_second": round(predictions.num_rows / seconds, 3),
         "versions": versions(),
     }
-    if main_process():
+    if is_main_process():
         with atomic(out / "predictions.parquet") as path:
             pq.write_table(predictions, path)
         write_json(out / "metrics.json", metrics)

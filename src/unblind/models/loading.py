@@ -33,7 +33,7 @@ from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization
 from unblind.runtime.device_memory import free_memory
-from unblind.runtime.distributed import shared, world
+from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
 from unblind.runtime.json_files import read_json
 from unblind.runtime.versions import install_command
@@ -167,7 +167,7 @@ def choose_device(device: str = "auto") -> torch.device:
     if device not in available:
         names = ", ".join(available)
         raise ModelError(f"this machine has no device {device}; it has {names} (--device)")
-    if device == "cuda" and world() > 1:
+    if device == "cuda" and world_size() > 1:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         return torch.device(device, torch.cuda.current_device())
     return torch.device(device)
@@ -181,7 +181,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
         raise ModelError(f"unknown dtype {dtype}; choose auto, {', '.join(DTYPES)} (--dtype)")
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    if device.type == "cpu" and shared(_cpu_prefers_bfloat16):
+    if device.type == "cpu" and from_main_process(_cpu_prefers_bfloat16):
         return torch.bfloat16
     return torch.float32
 

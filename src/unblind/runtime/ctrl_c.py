@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from unblind.runtime.distributed import main_process
+from unblind.runtime.distributed import is_main_process
 
 EXIT_CODE = 130  # 128 + 2: how a shell reports an end by SIGINT
 
@@ -96,7 +96,7 @@ class _End:
 
     def tell(self) -> None:
         """Say it once."""
-        if self.told.acquire(blocking=False) and main_process():
+        if self.told.acquire(blocking=False) and is_main_process():
             cursor = "\x1b[?25h" if os.isatty(2) else ""  # which progress bars hide
             with suppress(OSError):  # nobody may read it
                 os.write(2, f"{cursor}unblind: {_SENTENCE}\n".encode())

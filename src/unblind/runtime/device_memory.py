@@ -81,7 +81,7 @@ SMALLER = "lower --batch-size and raise --accumulation, take --gradient-checkpoi
 
 
 @contextmanager
-def enough_memory(advice: Callable[[], str] = lambda: SMALLER) -> Iterator[None]:
+def explain_out_of_memory(advice: Callable[[], str] = lambda: SMALLER) -> Iterator[None]:
     """Say what to do where the memory runs out in a step of training. Raises ModelError."""
     try:
         yield

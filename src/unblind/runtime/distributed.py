@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 _PATIENCE = timedelta(hours=2)  # for what one process does while the others wait, like caching features
 
 
-def world() -> int:
+def world_size() -> int:
     """Number of processes on this task."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
@@ -28,7 +28,7 @@ def rank() -> int:
     return int(os.environ.get("RANK", "0"))
 
 
-def main_process() -> bool:
+def is_main_process() -> bool:
     """Whether this process is the one that writes and speaks."""
     return rank() == 0
 
@@ -39,25 +39,25 @@ def check_launch(command: str) -> None:
     Raises:
         RecipeError: several processes for a command of one, or one process where several were asked for.
     """
-    if world() > 1 and command not in ("train", "evaluate"):
+    if world_size() > 1 and command not in ("train", "evaluate"):
         raise RecipeError(
             f"`unblind {command}` is one process; start it without torchrun and accelerate launch"
         )
-    if world() == 1 and "ACCELERATE_USE_CPU" in os.environ and "MASTER_PORT" in os.environ:
+    if world_size() == 1 and "ACCELERATE_USE_CPU" in os.environ and "MASTER_PORT" in os.environ:
         raise RecipeError(
             "`accelerate launch --cpu` starts one process, whatever --num_processes says (without mpirun);"
             " use torchrun --nproc-per-node N, or accelerate launch --multi_gpu with our --device cpu"
         )
 
 
-def shared(make: Callable[[], Value]) -> Value:
+def from_main_process(make: Callable[[], Value]) -> Value:
     """What the main process makes, in every process."""
-    if world() == 1:
+    if world_size() == 1:
         return make()
     import torch.distributed as dist
 
-    _join()
-    box = [make() if main_process() else None]
+    _init_process_group()
+    box = [make() if is_main_process() else None]
     dist.broadcast_object_list(box)
     return box[0]  # type: ignore[return-value]
 
@@ -65,20 +65,20 @@ def shared(make: Callable[[], Value]) -> Value:
 def gathered(values: Sequence[Value]) -> list[Value]:
     """The values of all processes, in every process: the first ones by rank, the second ones, ...
 
-    The inverse of giving process r the values r, r + world(), r + 2 world(), ...
+    The inverse of giving process r the values r, r + world_size(), r + 2 world_size(), ...
     """
-    if world() == 1:
+    if world_size() == 1:
         return list(values)
     import torch.distributed as dist
 
-    _join()
-    parts: list[list[Value]] = [[] for _ in range(world())]
+    _init_process_group()
+    parts: list[list[Value]] = [[] for _ in range(world_size())]
     dist.all_gather_object(parts, list(values))
     longest = max(len(part) for part in parts)
     return [part[i] for i in range(longest) for part in parts if i < len(part)]
 
 
-def _join() -> None:
+def _init_process_group() -> None:
     """Meet the other processes; objects go over gloo, tensors on GPUs over NCCL."""
     import torch
     import torch.distributed as dist
@@ -88,9 +88,9 @@ def _join() -> None:
         dist.init_process_group(backend, timeout=_PATIENCE)
 
 
-def leave() -> None:
+def leave_process_group() -> None:
     """Part from the other processes when the work is done."""
-    if world() > 1:
+    if world_size() > 1:
         import torch.distributed as dist
 
         if dist.is_initialized():
@@ -104,7 +104,7 @@ def register_failure() -> bool:
 
     The launcher's store, which outlives the processes, remembers it.
     """
-    if world() == 1:
+    if world_size() == 1:
         return True
     from torch.distributed import TCPStore  # type: ignore[attr-defined]
 
@@ -114,4 +114,4 @@ def register_failure() -> bool:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         return store.add(f"unblind/failed/{attempt}", 1) == 1
     except (KeyError, ValueError, RuntimeError):  # the store died with the main process
-        return main_process()
+        return is_main_process()

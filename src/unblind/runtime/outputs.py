@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError
 
 from unblind.errors import OutputError
-from unblind.runtime.distributed import main_process
+from unblind.runtime.distributed import is_main_process
 
 SETTINGS = "settings.json"
 LOCK = ".unblind.lock"
@@ -27,7 +27,7 @@ _HARMLESS = {LOCK, ".DS_Store", "Thumbs.db"}
 
 
 @contextmanager
-def room_for(folder: Path, then: str) -> Iterator[None]:
+def explain_full_disk(folder: Path, then: str) -> Iterator[None]:
     """Say what to do where a library finds no room for a file; each has its own way of reporting that.
 
     Args:
@@ -136,7 +136,7 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
     Raises:
         OutputError: not a folder, other content, other settings, in use by another process, not writable.
     """
-    if not main_process():
+    if not is_main_process():
         yield
         return
     wanted = json.loads(json.dumps({"made_by": made_by, **settings}))
@@ -147,13 +147,13 @@ def claim(folder: Path, settings: Mapping[str, Any], *, made_by: str) -> Iterato
         raise _cannot_write(folder, error) from error
     with _locked(folder):
         _check(folder, wanted)
-        sweep(folder)
+        remove_leftovers(folder)
         if not (folder / SETTINGS).exists():
             write_json(folder / SETTINGS, wanted)
         try:
             yield
         finally:
-            sweep(folder)  # of processes that were told to end at the same time
+            remove_leftovers(folder)  # of processes that were told to end at the same time
 
 
 def refuse_inside(folder: Path, data: str | Path) -> None:
@@ -254,7 +254,7 @@ def _holder(lock: Path) -> str:
         return "another process"
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove what killed processes left under temporary names."""
     for path in list(folder.rglob(".*.tmp")):
         if _TEMPORARY.fullmatch(path.name):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from unblind.runtime.distributed import main_process
+from unblind.runtime.distributed import is_main_process
 
 _SECONDS_BETWEEN_LINES = 10.0
 
@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how much of `total` is done; call what it yields with each number of things that were finished."""
-    console = Console(stderr=True, quiet=not main_process())
+    console = Console(stderr=True, quiet=not is_main_process())
     if console.is_terminal:
         columns = (
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()

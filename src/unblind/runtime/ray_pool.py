@@ -12,7 +12,7 @@ from unblind.runtime.versions import install_command
 Job = TypeVar("Job")
 
 
-def spread_by_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Generator[int]:
+def map_on_ray(work: Callable[[Job], int], jobs: Sequence[Job], workers: int) -> Generator[int]:
     """Do the jobs on a cluster, a core each; yields results as they come. What a lost machine had is redone.
 
     Args:

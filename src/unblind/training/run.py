@@ -33,10 +33,10 @@ from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.memory_estimate import largest_batch
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
-from unblind.runtime.device_memory import SMALLER, enough_memory, keep_freed_memory, total_memory
-from unblind.runtime.distributed import main_process, shared, world
+from unblind.runtime.device_memory import SMALLER, explain_out_of_memory, keep_freed_memory, total_memory
+from unblind.runtime.distributed import from_main_process, is_main_process, world_size
 from unblind.runtime.json_files import read_json
-from unblind.runtime.outputs import atomic, claim, refuse_inside, room_for, write_json, write_text
+from unblind.runtime.outputs import atomic, claim, explain_full_disk, refuse_inside, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
 from unblind.training.checkpoints import newest_checkpoint, remove_after
@@ -108,9 +108,9 @@ def fit(
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     with (
         claim(options.out, _settings(options), made_by="unblind train"),
-        room_for(options.out, "go on with the same command and --resume"),
+        explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
-        checkpoint = shared(lambda: _begin(options))
+        checkpoint = from_main_process(lambda: _begin(options))
         keep_freed_memory(loaded.device)
         set_seed(options.seed)
         model = add_adapter(
@@ -125,12 +125,12 @@ def fit(
         )
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
-        features = None if cache is None else shared(lambda: cached_features(loaded, sets, cache))
+        features = None if cache is None else from_main_process(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
         trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
         with (
             _vision_side(loaded, options),
-            enough_memory(lambda: _batch_that_fits(loaded, options)),
+            explain_out_of_memory(lambda: _batch_that_fits(loaded, options)),
             on_sigterm(told_to_stop.set),
         ):
             _train(trainer, checkpoint, told_to_stop)
@@ -209,7 +209,7 @@ def _settings(options: TrainOptions) -> dict[str, Any]:
     }
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
-    return settings | {"processes": world()}  # by which batches grow
+    return settings | {"processes": world_size()}  # by which batches grow
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:
@@ -266,7 +266,7 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         "trainable_parameters": trainable_parameters(model),
         "best_accuracy": max((row["eval_accuracy"] for row in rows if "eval_accuracy" in row), default=None),
     }
-    if main_process():
+    if is_main_process():
         with atomic(out / "adapter") as folder:
             # embeddings are never trained; left to itself peft would ask the hub about them
             model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)

@@ -37,7 +37,7 @@ from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, Part, TrainOptions
 from unblind.runtime.device_memory import peak_memory
-from unblind.runtime.distributed import world
+from unblind.runtime.distributed import world_size
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
@@ -197,7 +197,7 @@ class AnswerTrainer(Trainer):
 
 def samples_per_step(options: TrainOptions) -> int:
     """In an optimizer step of all processes."""
-    return options.batch_size * options.accumulation * world()
+    return options.batch_size * options.accumulation * world_size()
 
 
 def make_trainer(

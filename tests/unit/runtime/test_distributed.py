@@ -3,12 +3,12 @@
 import pytest
 
 from unblind.errors import RecipeError
-from unblind.runtime.distributed import check_launch, gathered, register_failure, shared
+from unblind.runtime.distributed import check_launch, from_main_process, gathered, register_failure
 
 
 def test_one_process_is_alone() -> None:
     check_launch("generate")
-    assert shared(lambda: 3) == 3
+    assert from_main_process(lambda: 3) == 3
     assert gathered((1, 2)) == [1, 2]
     assert register_failure()
 

@@ -15,7 +15,7 @@ from unblind.models.loading import load
 from unblind.models.memory_estimate import evaluation_memory, training_memory
 from unblind.models.paligemma_shapes import known_config, make_config
 from unblind.recipe import TrainOptions
-from unblind.runtime.device_memory import enough_memory
+from unblind.runtime.device_memory import explain_out_of_memory
 
 OPTIONS = TrainOptions(data="", out=Path("o"), batch_size=16)
 MEASURE = """
@@ -151,7 +151,7 @@ def test_a_model_too_large_is_refused_before_it_is_read(
     [torch.OutOfMemoryError("CUDA out of memory."), MemoryError(), RuntimeError("can't allocate memory")],
 )
 def test_memory_that_runs_out_is_explained(error: Exception) -> None:
-    with pytest.raises(ModelError, match="--batch-size"), enough_memory():
+    with pytest.raises(ModelError, match="--batch-size"), explain_out_of_memory():
         raise error
-    with pytest.raises(RuntimeError, match="shapes"), enough_memory():
+    with pytest.raises(RuntimeError, match="shapes"), explain_out_of_memory():
         raise RuntimeError("shapes differ")

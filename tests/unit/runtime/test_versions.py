@@ -14,7 +14,7 @@ def test_our_own_version_is_recorded_under_the_name_that_people_use() -> None:
     assert found["torch"] == version("torch")
 
 
-@pytest.mark.parametrize("extra", ["demo", "gpu", "inspect", "nltk", "ray"])
+@pytest.mark.parametrize("extra", ["demo", "gpu", "heic", "inspect", "nltk", "ray"])
 def test_an_extra_is_installed_by_the_names_of_its_packages(extra: str) -> None:
     assert extra in metadata(DISTRIBUTION).get_all("Provides-Extra")
     assert re.fullmatch(r"pip install('[\w.\[\]-]+>=[\d.]+')+", install_command(extra).replace(" '", "'"))

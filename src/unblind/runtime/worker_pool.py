@@ -21,7 +21,7 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def spread(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Generator[Result]:
+def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers: int) -> Generator[Result]:
     """Do the jobs in parallel; yields results as they come, in no fixed order.
 
     Args:
