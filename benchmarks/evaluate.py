@@ -32,7 +32,7 @@ from unblind.evaluation.run import evaluate
 from unblind.models.collate import Collator, prepared
 from unblind.models.embedded import TINY
 from unblind.models.loading import Loaded, load
-from unblind.runtime.memory import keep_freed_memory
+from unblind.runtime.device_memory import keep_freed_memory
 
 BATCH = 32
 SINGLES = 32  # at most so many are asked one by one

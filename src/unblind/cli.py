@@ -20,7 +20,7 @@ from unblind.runtime.versions import DISTRIBUTION
 
 _HELP_ALL = "--help-all"
 
-HELP = """Cure a vision-language model's blindness: which letter of a word is circled?
+HELP = """Cure a vision-language model of known blindnesses, such as which letter is circled.
 
 See it happen on this machine, in minutes: `unblind quickstart`
 """
@@ -29,12 +29,12 @@ COMMANDS = {
     "quickstart": "All of it on a CPU: draw, measure, fine-tune, measure, report.",
     "generate": "Make a dataset: words with one letter circled, or of another task.",
     "train": "Fine-tune a model on a dataset, with LoRA.",
-    "evaluate": "Measure how often a model names the right letter.",
+    "evaluate": "Measure how often a model is right, task by task.",
     "score": "Score saved predictions again by any rule, without the model.",
     "compare": "Compare two models on the same samples, pair by pair.",
-    "predict": "Name the circled letter in images.",
+    "predict": "Ask a question about images: which letter is circled?",
     "report": "Make an HTML report of finished runs.",
-    "demo": "Try it in the browser: type a word, circle a letter.",
+    "demo": "Try it in the browser: draw a picture, ask both models.",
     "export": "Merge an adapter into its base, for plain transformers.",
     "push": "Upload an adapter, a merged model or a dataset to the hub.",
     "fonts": "List the fonts that can be drawn with.",

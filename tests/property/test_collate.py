@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import small_model
-from unblind.errors import DatasetError
+from unblind.data.generation import drawn
+from unblind.errors import DatasetError, ModelError, SceneError
 from unblind.models.choices import choices_as_tokens
 from unblind.models.paligemma import FAMILY
 from unblind.tasks.words import LETTERS
@@ -161,3 +162,54 @@ def test_a_bad_row_is_named(change: dict, message: str) -> None:
 def test_each_letter_is_one_token() -> None:
     tokens = list(choices_as_tokens(FAMILY, small_model.processor(), LETTERS).tokens)
     assert small_model.processor().tokenizer.decode(tokens) == LETTERS
+
+
+def reply_of(row: dict, **options) -> str:
+    """What training would have the model say."""
+    tokenizer = small_model.processor().tokenizer
+    return tokenizer.decode(batch_of(row, **options)["shift_labels"]).removesuffix("<eos>")
+
+
+def question_of(row: dict, **options) -> str:
+    text = small_model.processor().tokenizer.decode(batch_of(row, answers=False, **options)["input_ids"][0])
+    return text.partition("<bos>")[2].removesuffix("\n")
+
+
+@pytest.mark.parametrize("task", [None, "circled-letter", "someone's own"])
+def test_training_writes_the_answer_in_the_prompts_format(task: str | None) -> None:
+    asked = row("What is it?", "k") | {"task": task}
+    assert reply_of(asked) == reply_of(asked, prompt="circled") == "k"
+    assert reply_of(asked, prompt="circled-braces") == "{k}"
+    text = question_of(asked, prompt="circled-braces")
+    assert text == question_of(asked | {"prompt": text}) and text.startswith(
+        "Which letter is being circled? "
+    )
+    assert reply_of(asked | {"prompt": text}) == "{k}"
+
+
+def test_answers_that_are_no_letters_are_asked_for_by_the_old_names_as_well() -> None:
+    asked = row("Dark or light?", "dark") | {"word": "Zebra"}
+    assert (question_of(asked), reply_of(asked)) == ("Dark or light?", "dark")
+    assert question_of(asked, prompt="circled") == "Which letter is being circled?"
+    assert question_of(asked, prompt="Is {word} dark?") == "Is Zebra dark?"
+    assert reply_of(asked, prompt="Is {word} dark?") == "dark"
+
+
+def test_another_truth_needs_the_rows_scene() -> None:
+    asked = row("Which letter is being circled?", "k") | {"task": "circled-letter"}
+    with pytest.raises(SceneError, match="row r has no scene, which alone tells the answer"):
+        batch_of(asked, prompt="read")
+    (drawn_row,) = drawn(1)
+    assert reply_of(drawn_row) == drawn_row["letter"]
+    assert reply_of(drawn_row, prompt="read") == drawn_row["word"]
+
+
+def test_choices_are_told_apart_by_one_token() -> None:
+    tokenizer = small_model.processor().tokenizer
+    braced = choices_as_tokens(FAMILY, small_model.processor(), [f"{{{letter}}}" for letter in LETTERS])
+    assert tokenizer.decode(braced.shared) == "{" and tokenizer.decode(braced.tokens) == LETTERS
+    words = choices_as_tokens(FAMILY, small_model.processor(), ["no", "never"])
+    assert (tokenizer.decode(words.shared), tokenizer.decode(words.tokens)) == ("n", "oe")
+    for replies in (["1", "10", "2"], ["é", "ü"]):
+        with pytest.raises(ModelError, match="does not tell"):
+            choices_as_tokens(FAMILY, small_model.processor(), replies)

@@ -75,7 +75,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
 
     from unblind.models.loading import choose_dtype
     from unblind.models.memory_estimate import ROOM, reckon
-    from unblind.runtime.memory import total_memory
+    from unblind.runtime.device_memory import total_memory
 
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)
@@ -102,7 +102,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
 
 
 def _memory() -> str:
-    from unblind.runtime.memory import machine_memory
+    from unblind.runtime.device_memory import machine_memory
 
     total = machine_memory()
     return "" if total is None else f", {total / 2**30:.0f} GiB of memory"

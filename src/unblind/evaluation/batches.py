@@ -10,7 +10,7 @@ from typing import TypeVar
 import torch
 
 from unblind.errors import ModelError
-from unblind.runtime.memory import out_of_memory
+from unblind.runtime.device_memory import out_of_memory
 
 T = TypeVar("T")
 

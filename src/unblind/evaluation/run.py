@@ -23,8 +23,8 @@ from unblind.evaluation.resume import KeptAnswers, kept_answers
 from unblind.evaluation.views import WHITE, check_views, redrawn
 from unblind.models.collate import Row, prepared
 from unblind.models.loading import Loaded
+from unblind.runtime.device_memory import keep_freed_memory
 from unblind.runtime.distributed import from_main_process, gathered, is_main_process, rank, world_size
-from unblind.runtime.memory import keep_freed_memory
 from unblind.runtime.outputs import atomic, write_json
 from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions

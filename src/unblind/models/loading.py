@@ -32,10 +32,10 @@ from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization
+from unblind.runtime.device_memory import free_memory
 from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
 from unblind.runtime.json_files import read_json
-from unblind.runtime.memory import free_memory
 from unblind.runtime.versions import install_command
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -21,7 +21,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from unblind.errors import FontsError
 from unblind.models.loading import choose_device, choose_dtype
 from unblind.recipe import PretrainOptions
-from unblind.runtime.memory import keep_freed_memory
+from unblind.runtime.device_memory import keep_freed_memory
 from unblind.tasks.fonts import Font, find_fonts
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.heads import Heads

@@ -33,9 +33,9 @@ from unblind.models.loading import Loaded, choose_device, load
 from unblind.models.memory_estimate import largest_batch
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
+from unblind.runtime.device_memory import SMALLER, explain_out_of_memory, keep_freed_memory, total_memory
 from unblind.runtime.distributed import from_main_process, is_main_process, world_size
 from unblind.runtime.json_files import read_json
-from unblind.runtime.memory import SMALLER, explain_out_of_memory, keep_freed_memory, total_memory
 from unblind.runtime.outputs import atomic, claim, explain_full_disk, refuse_inside, write_json, write_text
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions

@@ -36,8 +36,8 @@ from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, Part, TrainOptions
+from unblind.runtime.device_memory import peak_memory
 from unblind.runtime.distributed import world_size
-from unblind.runtime.memory import peak_memory
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines

@@ -185,7 +185,7 @@ def test_what_needs_a_fixed_grid_is_refused_by_name(
     value = {"drop_blank": True, "cache_features": tmp_path / "cache"}[option]
     with pytest.raises(RecipeError, match=rf"{option} needs one image token a patch.* Qwen2\.5-VL"):
         name = {"cache_features": "features"}.get(option, option)
-        Collator(family, None, **{name: value})([row])
+        Collator(family, small_model.processor(), **{name: value})([row])
     told = TrainOptions(data="in memory", out=tmp_path / "run", max_steps=1, vision="frozen", device="cpu")
     monkeypatch.setattr("unblind.models.loading.Loaded.family", family)
     with pytest.raises(RecipeError, match=rf"{option} needs one image token a patch.* Qwen2\.5-VL"):

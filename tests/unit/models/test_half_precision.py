@@ -89,7 +89,7 @@ def test_training_is_right(large: str, tmp_path: Path) -> None:
 
 
 def test_plain_float16_is_refused_by_evaluation(large: str) -> None:
-    with pytest.raises(ModelError, match="logits in float16 that are infinite or no numbers"):
+    with pytest.raises(ModelError, match="logits in float16 are infinite or no numbers"):
         evaluate(plain(large), ROWS)
 
 

@@ -15,7 +15,7 @@ from unblind.models.loading import load
 from unblind.models.memory_estimate import evaluation_memory, training_memory
 from unblind.models.paligemma_shapes import known_config, make_config
 from unblind.recipe import TrainOptions
-from unblind.runtime.memory import explain_out_of_memory
+from unblind.runtime.device_memory import explain_out_of_memory
 
 OPTIONS = TrainOptions(data="", out=Path("o"), batch_size=16)
 MEASURE = """
@@ -54,6 +54,48 @@ print(highest * 1024 - before)
 """
 
 
+# The device is one that is not main memory: PyTorch's meta device, which keeps nothing.
+LOAD = """
+import re, sys, threading, time, torch
+from pathlib import Path
+from unblind.models import loading
+loading.choose_device = lambda *_: torch.device("meta")
+loading.load("tiny", dtype="float32")
+def anonymous():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+before, seen, done = anonymous(), [], threading.Event()
+def watch():
+    while not done.wait(0.001):
+        seen.append(anonymous())
+watcher = threading.Thread(target=watch)
+watcher.start()
+loading.load(sys.argv[1], dtype="float32")
+done.set()
+watcher.join()
+print(max(seen) - before)
+"""
+
+
+def measured(script: str, *arguments: str) -> int:
+    """What a script prints, in a process of its own."""
+    # glibc keeps freed blocks that fit no later one; by default that doubles what a process holds
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": os.pathsep.join(paths)}
+    run = [sys.executable, "-c", script, *arguments]
+    return int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_weights_go_to_their_device_without_a_copy_in_main_memory(tmp_path: Path) -> None:
+    """Stored in bfloat16 and wanted in float32, which files cannot be mapped for."""
+    small_model.model(width=1024, layers=4).to(torch.bfloat16).save_pretrained(
+        tmp_path, max_shard_size="32MB"
+    )
+    small_model.processor().save_pretrained(tmp_path)
+    shards = [path.stat().st_size for path in tmp_path.glob("model-*.safetensors")]
+    assert len(shards) > 4 and measured(LOAD, str(tmp_path)) < 1.2 * max(shards)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize(
@@ -62,10 +104,7 @@ print(highest * 1024 - before)
     [("train", "", 16), ("train", "checkpointing", 48), ("evaluate", "", 32), ("evaluate", "nf4", 32)],
 )
 def test_the_estimate_is_what_a_process_takes(what: str, mode: str, batch: int) -> None:
-    # glibc keeps freed blocks that fit no later one; by default that doubles what a process holds
-    env = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536", "PYTHONPATH": str(Path(__file__).parents[2])}
-    run = [sys.executable, "-c", MEASURE, what, mode, str(batch)]
-    taken = int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
+    taken = measured(MEASURE, what, mode, str(batch))
     config = load("tiny", dtype="float32", device="cpu").model.config
     if what == "evaluate":
         estimate = evaluation_memory(config, torch.float32, quantization=mode or None)

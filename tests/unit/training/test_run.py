@@ -406,3 +406,17 @@ def test_keys_and_values_are_not_kept_in_training(tmp_path: Path, monkeypatch: p
     base.model.register_forward_hook(lambda _, __, outputs: caches.append(outputs.cache))
     fit(base, small_model.samples(16), small_model.samples(4), options(tmp_path / "run", max_steps=2))
     assert caches and set(caches) == {None}
+
+
+def test_validation_is_restricted_to_the_choices_in_the_prompts_format(tmp_path: Path) -> None:
+    training, validation = small_model.samples(48), small_model.samples(10, seed=1)
+    told = options(tmp_path / "run", max_steps=1, prompt="circled-braces")
+    result = fit(small_model.loaded(), training, validation, told)
+    last = next(row for row in reversed(rows(result)) if "eval_accuracy" in row)
+    assert last["eval_exact"] == 0.0  # no base says {A} by itself
+    trainer = trainer_module._choices(small_model.loaded(), validation, "circled-braces")
+    assert trainer is not None and len(trainer.shared) == 1 and len(trainer.tokens) == 52
+    mixed = datasets.concatenate_datasets([validation, small_model.samples(2, answers="?!")])
+    assert trainer_module._choices(small_model.loaded(), mixed, None) is None
+    others = validation.add_column("task", ["two-circles"] * 5 + ["circled-letter"] * 5)
+    assert trainer_module._choices(small_model.loaded(), others, None) is None
