@@ -6,11 +6,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+from unblind import GenerateOptions
 from unblind.data import generation
 from unblind.tasks.circled_letter.scene import SceneOptions
 
 SHARD_ROWS = 100
-OPTIONS = generation.GenerateOptions(
+OPTIONS = GenerateOptions(
     train=1_600, validation=0, test=100, words="random", scene=SceneOptions(image_size=128)
 )
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}

@@ -20,7 +20,7 @@ from unblind.runtime.versions import DISTRIBUTION
 
 _HELP_ALL = "--help-all"
 
-HELP = """Cure a vision-language model of known blindnesses, such as which letter is circled.
+HELP = """Cure a vision-language model of known blindnesses: which letter is circled?
 
 See it happen on this machine, in minutes: `unblind quickstart`
 """

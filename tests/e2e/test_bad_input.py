@@ -148,7 +148,7 @@ def test_a_model_that_is_none(unblind: Run, image: Path, tmp_path: Path) -> None
     for name in ("model.safetensors", "tokenizer.json", "processor_config.json"):
         (tmp_path / name).write_bytes(b"{}")
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    assert_refused(unblind("predict", image, "--model", tmp_path), "bert", "PaliGemma")
+    assert_refused(unblind("predict", image, "--model", tmp_path), "bert", "paligemma")
     assert_refused(unblind("predict", image, "--adapter", tmp_path), str(tmp_path), "adapter")
 
 

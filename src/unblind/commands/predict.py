@@ -149,12 +149,12 @@ def _as_text(path: Path, given: Answer) -> str:
 
 
 def _refuse(failures: dict[str, DatasetError]) -> None:
-    """Raise DatasetError, naming all, if some images could not be read; the reasons come on stderr before."""
+    """Raise DatasetError if some images could not be read; a line on stderr for each says why, before."""
     if len(failures) == 1:
         raise next(iter(failures.values()))
     for error in failures.values():
         print(f"unblind: {error}", file=sys.stderr)
     if failures:
-        raise DatasetError(
-            f"{len(failures)} images have no answer, for the reasons above: {', '.join(failures)}"
-        )
+        first = ", ".join(list(failures)[:3])
+        rest = f" and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise DatasetError(f"{len(failures)} images have no answer, for the reasons above: {first}{rest}")

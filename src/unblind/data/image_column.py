@@ -79,16 +79,26 @@ def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], source
 def _inside(text: str, bases: Sequence[Path], homes: Sequence[Path], source: str) -> Path:
     """The image's absolute path. A dataset may not make us read a file that it names outside its folder.
 
-    A link that lies in the folder is followed, as in a snapshot of the hub's cache.
+    An image that is a link is followed, as in a snapshot of the hub's cache; a path through a linked folder that
+    lies elsewhere is not.
     """
     files = [Path("/")] if "\0" in text else [_absolute(base / text) for base in bases]
-    inside = [path for path in files if any(path.is_relative_to(home) for home in homes)]
+    inside = [path for path in files if _lies_in(path, homes)]
     path = next((path for path in inside if _exists(path)), files[0])
     if path not in inside:
         raise DatasetError(
             f"{source}: the image path {short(text)} leads outside the dataset's folder; move it inside"
         )
     return path
+
+
+def _lies_in(path: Path, homes: Sequence[Path]) -> bool:
+    """Whether a path, and the folder that it comes to by links, are in one of these folders."""
+    try:
+        folder = path.parent.resolve()
+    except (OSError, RuntimeError):  # a loop of links
+        return False
+    return all(any(place.is_relative_to(home) for home in homes) for place in (path.parent, folder))
 
 
 def _exists(path: Path) -> bool:

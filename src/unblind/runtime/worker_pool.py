@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -42,9 +41,8 @@ def map_in_processes(work: Callable[[Job], Result], jobs: Sequence[Job], workers
     others = set(multiprocessing.active_children())
     handed = context.Queue()  # filled by a thread: processes that start slowly hold nobody up
     handed.cancel_join_thread()
-    pickled = pickle.dumps(work)
     for _ in range(workers):
-        handed.put(pickled)
+        handed.put(work)
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(handed,))
     try:
         for future in as_completed([_submitted(pool, job) for job in jobs]):
@@ -99,11 +97,11 @@ def _cores() -> int:
 _work: Callable[[Any], Any]
 
 
-def _begin(handed: Queue[bytes]) -> None:
+def _begin(handed: Queue[Callable[[Any], Any]]) -> None:
     global _work  # a process has one, and an initializer can hand it over in no other way
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it cannot be blocked
     threading.Thread(target=_follow_parent, daemon=True).start()
-    _work = pickle.loads(handed.get())  # noqa: S301 (our own)
+    _work = handed.get()
 
 
 def _follow_parent() -> None:

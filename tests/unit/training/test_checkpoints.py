@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.test_train import _interrupted_at, options, run, weights
+from unit.training.test_training import _interrupted_at, options, run, weights
 
 from unblind.recipe import TrainOptions
 from unblind.training.checkpoints import SEAL, newest_checkpoint, remove_after, seal
