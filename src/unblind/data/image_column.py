@@ -79,8 +79,8 @@ def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], source
 def _inside(text: str, bases: Sequence[Path], homes: Sequence[Path], source: str) -> Path:
     """The image's absolute path. A dataset may not make us read a file that it names outside its folder.
 
-    An image that is a link is followed, as in a snapshot of the hub's cache; a path through a linked folder that
-    lies elsewhere is not.
+    An image that is a link is followed, as in a snapshot of the hub's cache. A path through a
+    link to a folder elsewhere is not.
     """
     files = [Path("/")] if "\0" in text else [_absolute(base / text) for base in bases]
     inside = [path for path in files if _lies_in(path, homes)]

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from unit.training.test_training import _interrupted_at, options, run, weights
 
 from unblind.recipe import TrainOptions
 from unblind.training.checkpoints import SEAL, newest_checkpoint, remove_after, seal
+from unit.training.test_training import _interrupted_at, options, run, weights
 
 DAMAGED = ["adapter_model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json"]
 
