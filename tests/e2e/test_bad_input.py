@@ -152,6 +152,7 @@ def test_a_model_that_is_none(unblind: Run, image: Path, tmp_path: Path) -> None
     assert_refused(unblind("predict", image, "--adapter", tmp_path), str(tmp_path), "adapter")
 
 
+@pytest.mark.slow
 def test_no_network(image: Path, tmp_path: Path) -> None:
     command = [
         sys.executable,
@@ -198,6 +199,7 @@ def hub() -> Iterator[str]:
     thread.join()
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses(hub: str, image: Path, tmp_path: Path) -> None:
     script = """
 import sys

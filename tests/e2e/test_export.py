@@ -88,6 +88,7 @@ def test_evaluated_it_says_what_base_and_adapter_say(
     assert one["restricted"].to_pylist() != blind["restricted"].to_pylist()
 
 
+@pytest.mark.slow
 def test_the_five_lines_of_its_card_run_on_transformers_alone(
     merged: Path, dataset: Path, image: Path, unblind: Run
 ) -> None:

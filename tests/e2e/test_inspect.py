@@ -123,6 +123,7 @@ def _answers(address: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_over_http(server: str, dataset: Path, tmp_path: Path) -> None:
     """The tiny base gives the same replies over HTTP as here."""
     from unblind.data.reading import read

@@ -263,6 +263,7 @@ def test_results_of_another_model(hub: Hub, quickstart: Path, tmp_path: Path) ->
     assert not hub.asked
 
 
+@pytest.mark.slow
 def test_what_the_hub_refuses(hub: Hub, quickstart: Path, dataset: Path, tmp_path: Path) -> None:
     run = quickstart / "train"
     refused(push(hub, tmp_path, run, "me/x", token=None), "hf auth login", "HF_TOKEN")
@@ -282,6 +283,7 @@ def test_what_the_hub_refuses(hub: Hub, quickstart: Path, dataset: Path, tmp_pat
     assert all(not repo.files for repo in hub.repos.values())
 
 
+@pytest.mark.slow
 def test_the_network_goes_away(hub: Hub, quickstart: Path, tmp_path: Path) -> None:
     refused(
         push("http://127.0.0.1:9", tmp_path, quickstart / "train", "me/x"), "cannot be reached", "network"

@@ -128,6 +128,7 @@ def run(base: Path, folder: Path, steps: int) -> list[object]:
     return ["train", "--data", folder / "data", "--out", folder / "run", *model, *short]
 
 
+@pytest.mark.slow
 def test_a_token_is_told_to_nobody(
     unblind: Run, base: Path, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

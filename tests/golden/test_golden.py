@@ -87,6 +87,7 @@ def test_random_weights_answer_the_same(tmp_path: Path) -> None:
     _compare(read_golden("random"), table, unblind.score(table))
 
 
+@pytest.mark.slow
 def test_the_base_that_comes_along_answers_the_same(tmp_path: Path) -> None:
     golden = read_golden("tiny")
     data = measured.generate(tmp_path / "questions", measured.QUESTIONS)

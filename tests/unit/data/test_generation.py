@@ -190,6 +190,7 @@ def test_a_missing_shard_is_drawn_again_and_no_other(tmp_path: Path, layout: str
     assert all(path == gone or path.parent == gone for path in changed)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
 @pytest.mark.parametrize("layout", ["parquet", "imagefolder"])
 def test_a_killed_run_is_completed(tmp_path: Path, layout: str, monkeypatch: pytest.MonkeyPatch):
@@ -214,6 +215,7 @@ def test_a_killed_run_is_completed(tmp_path: Path, layout: str, monkeypatch: pyt
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_processes_end_with_a_killed_parent(tmp_path: Path):
     script = tmp_path / "command.py"
     script.write_text(COMMAND)

@@ -85,6 +85,7 @@ def measured(script: str, *arguments: str) -> int:
     return int(subprocess.run(run, env=env, capture_output=True, text=True, check=True).stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_weights_go_to_their_device_without_a_copy_in_main_memory(tmp_path: Path) -> None:
     """Stored in bfloat16 and wanted in float32, which files cannot be mapped for."""
@@ -116,6 +117,7 @@ def test_the_estimate_is_what_a_process_takes(what: str, mode: str, batch: int) 
     assert estimate.total == pytest.approx(taken, rel=0.2)
 
 
+@pytest.mark.slow
 def test_what_saves_memory_is_seen_to() -> None:
     config = make_config(256, 16, 1024, 4, 2, 64, 64, vision_layers=3)
     told = replace(OPTIONS, batch_size=4, vision="frozen")

@@ -63,6 +63,7 @@ def difference(image: Pixels, real: Pixels) -> float:
     return float(np.abs(image - real)[inside].sum() / (255 - real)[inside].sum())
 
 
+@pytest.mark.slow
 def test_drawn_benchmark_matches_every_real_image(pair: tuple[Font, Font]) -> None:
     """Every Open Sans image: ellipse centre to 1 px, axes to 1.5 px, pixels to a fifth of a blank image's.
 

@@ -47,6 +47,7 @@ def lines_in(image: Pixels, axis: int) -> list[tuple[int, int]]:
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
+@pytest.mark.slow
 def test_every_real_table_is_counted_and_drawn_again() -> None:
     """Blank ones are compared whole; of those with words the lines, and that each cell has a word."""
     seen = Counter[str]()

@@ -182,6 +182,7 @@ def on_lattice(line: Line) -> Line:
     return tuple(snapped)
 
 
+@pytest.mark.slow
 def test_every_real_image_is_recovered_drawn_again_and_counted() -> None:
     """The lines are measured in the pixels; drawn again they are the image, and the label is their count."""
     pairs: dict[int, tuple[Line, Line]] = {}

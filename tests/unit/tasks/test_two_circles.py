@@ -147,6 +147,7 @@ def test_the_benchmark_has_its_grid() -> None:
     assert Counter(TASK.truth(scene, "overlapping") for scene in found) == {"Yes": 144, "No": 528}
 
 
+@pytest.mark.slow
 def test_every_real_image_is_drawn_again_and_answered() -> None:
     """Within 3 px of the circles' edges; each image is one of our benchmark scenes."""
     drawn = set()
