@@ -12,10 +12,10 @@ from torch import Tensor
 
 from unblind.evaluation.likelihoods import choice_tokens, fork, likelihoods, written_tokens
 from unblind.evaluation.questions import Question, question
-from unblind.models.collate import Collator, Row
+from unblind.models.collate import Collator
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
-from unblind.tasks.base import Task
+from unblind.tasks.base import Row, Task
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 TOP = 5

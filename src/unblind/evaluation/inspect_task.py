@@ -22,8 +22,9 @@ from inspect_ai.util import registry_info
 
 from unblind.data.reading import read
 from unblind.evaluation.questions import Question, questions, rows_of_tasks, with_ids
-from unblind.models.collate import Row, image_of, prepared
+from unblind.models.collate import image_of, prepared
 from unblind.scoring.rules import check_rule, rule_named
+from unblind.tasks.base import Row
 from unblind.tasks.registry import DEFAULT_TASK, task_of
 
 BENCHMARK = "XAI/vlmsareblind"

@@ -14,11 +14,11 @@ from unblind.evaluation.answers import choice_shares, collate, prefill
 from unblind.evaluation.batches import BatchSize
 from unblind.evaluation.questions import Question, questions, with_ids
 from unblind.evaluation.views import all_views, check_views, views_of
-from unblind.models.collate import Row, prepared
+from unblind.models.collate import prepared
 from unblind.models.loading import Loaded
 from unblind.runtime.progress import progress
 from unblind.scoring.intervals import proportion
-from unblind.tasks.base import Task
+from unblind.tasks.base import Row, Task
 from unblind.tasks.registry import task_of
 
 

@@ -21,7 +21,7 @@ from unblind.evaluation.batches import BatchSize, made_ahead
 from unblind.evaluation.questions import Question, questions, with_ids
 from unblind.evaluation.resume import KeptAnswers, kept_answers
 from unblind.evaluation.views import WHITE, check_views, redrawn
-from unblind.models.collate import Row, prepared
+from unblind.models.collate import prepared
 from unblind.models.loading import Loaded
 from unblind.runtime.device_memory import keep_freed_memory
 from unblind.runtime.distributed import from_main_process, gathered, is_main_process, rank, world_size
@@ -30,6 +30,7 @@ from unblind.runtime.progress import progress
 from unblind.runtime.versions import versions
 from unblind.scoring.metrics import score
 from unblind.scoring.predictions import with_own_columns
+from unblind.tasks.base import Row
 from unblind.tasks.registry import task_of
 
 # The evaluation's own columns.
@@ -73,12 +74,11 @@ def evaluate(
 
     Returns:
         The predictions: id, task, answer, free, restricted, probability, top5 (JSON: [[choice, probability],
-        ...]), blank and uncircled where asked for, then the dataset's own columns without the image,
-        prompt as it was asked. Where
-        some answer of a task is none of its choices, its rows have no restricted answer, and tokens_right is
-        the share of each right answer's tokens that are the likeliest after those before them. The schema's
-        metadata lists the columns that are the evaluation's; one of the dataset's that is called like one of
-        them has `data.` before its name.
+        ...]), blank and uncircled where asked for, then the dataset's own columns without the image, prompt
+        as it was asked. Where some answer of a task is none of its choices, its rows have no restricted
+        answer, and tokens_right is the share of each right answer's tokens that are the likeliest after those
+        before them. The schema's metadata lists the columns that are the evaluation's; one of the dataset's
+        that is called like one of them has `data.` before its name.
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed, an

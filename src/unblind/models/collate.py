@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -15,10 +15,8 @@ from unblind.data.images import decode_image
 from unblind.errors import DatasetError
 from unblind.models.blank_patches import kept_patches
 from unblind.models.family import Family, Processor, with_fixed_grid
-from unblind.tasks.base import Task
+from unblind.tasks.base import Row, Task
 from unblind.tasks.registry import DEFAULT_TASK, task_named, task_names
-
-Row = Mapping[str, Any]
 
 
 def prepared(dataset: datasets.Dataset, *, answers: bool = True) -> datasets.Dataset:

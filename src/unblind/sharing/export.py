@@ -12,7 +12,6 @@ from torch import Tensor
 from unblind.data.generation import drawn
 from unblind.errors import ModelError
 from unblind.evaluation.answers import Answer, answers, ask
-from unblind.models.collate import Row
 from unblind.models.finite import refuse_broken_adapter
 from unblind.models.loading import DTYPES, Loaded, configuration, load
 from unblind.runtime.outputs import atomic, refuse_content, write_text
@@ -20,6 +19,7 @@ from unblind.sharing.hub_results import found_results, read_results
 from unblind.sharing.merging import Difference, merge_adapter
 from unblind.sharing.model_card import model_card
 from unblind.sharing.origin import Origin, public_name, read_origin, write_origin
+from unblind.tasks.base import Row
 
 # What merging may change by rounding alone: the mean total variation distance of the next token, where the
 # weights were not quantized; and the logits' mean change by saving, in their standard deviations. For tiny in

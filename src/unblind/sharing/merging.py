@@ -20,9 +20,9 @@ from unblind.data.generation import drawn
 from unblind.errors import ModelError
 from unblind.evaluation.answers import ask
 from unblind.models.adapters import merge
-from unblind.models.collate import Row
 from unblind.models.loading import Loaded, configuration, load
 from unblind.recipe import TrainOptions, load_recipe
+from unblind.tasks.base import Row
 
 SAMPLES, BATCH = 32, 8
 

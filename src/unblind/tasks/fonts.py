@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
@@ -75,13 +75,18 @@ class FontLibrary:
         Raises:
             FontsError: there is none.
         """
-        found = _by_split(self.fonts)[split]
+        found = self._by_split[split]
         if not found:
             raise FontsError(
                 f"none of the {len(self.families)} font families ({', '.join(self.families[:5])}, ...) falls"
                 f" into the {split} split; add fonts (--fonts bundled, or a folder with more families)"
             )
         return found
+
+    @cached_property
+    def _by_split(self) -> dict[Split, tuple[Font, ...]]:
+        splits = family_splits(self.fonts)
+        return {s: tuple(font for font in self.fonts if splits[font.family] == s) for s in SPLITS}
 
     def get(self, digest: str) -> Font:
         """The font with this SHA-256.
@@ -96,12 +101,6 @@ class FontLibrary:
             f"the font with SHA-256 {digest[:12]}... is not among the {len(self.fonts)} fonts found here;"
             " install it, or name its folder (--fonts)"
         )
-
-
-@lru_cache(maxsize=64)
-def _by_split(fonts: tuple[Font, ...]) -> dict[Split, tuple[Font, ...]]:
-    splits = family_splits(fonts)
-    return {s: tuple(font for font in fonts if splits[font.family] == s) for s in SPLITS}
 
 
 def family_splits(fonts: Sequence[Font]) -> dict[str, Split]:

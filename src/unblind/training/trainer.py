@@ -31,13 +31,14 @@ from unblind.data.stream import Stream
 from unblind.errors import ModelError, RecipeError
 from unblind.models.adapters import base_of
 from unblind.models.choices import Choices, choices_as_tokens
-from unblind.models.collate import Collator, Row
+from unblind.models.collate import Collator
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
 from unblind.models.vision_cache import Features
 from unblind.recipe import STREAM, Part, TrainOptions
 from unblind.runtime.device_memory import peak_memory
 from unblind.runtime.distributed import world_size
+from unblind.tasks.base import Row
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
