@@ -58,6 +58,8 @@ class _End:
         reader, writer = socket.socketpair()  # Windows takes no pipe here
         writer.setblocking(False)
         signal.signal(signal.SIGINT, self.begin)
+        if hasattr(os, "register_at_fork"):  # a loader of batches would break off in the midst of its own end
+            os.register_at_fork(after_in_child=_leave_it_to_the_parent)
         atexit.register(self.leave)  # before all others, so it is called after them
         # a signal's number is written at once, even while the main thread is in a long call of C
         signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
@@ -100,6 +102,11 @@ class _End:
             cursor = "\x1b[?25h" if os.isatty(2) else ""  # which progress bars hide
             with suppress(OSError):  # nobody may read it
                 os.write(2, f"{cursor}unblind: {_SENTENCE}\n".encode())
+
+
+def _leave_it_to_the_parent() -> None:
+    """In a process forked from this one: a terminal sends Ctrl-C to both, and the parent ends its children."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _importing(frame: FrameType | None) -> bool:
