@@ -64,7 +64,8 @@ def with_our_columns(
             table = _from_chat(table, chat, source, first_row)
             break
     if "images" in table.column_names and "image" not in table.column_names:
-        table = _put(table, "image", _only_images(table["images"], source, first_row)).drop_columns(["images"])
+        images = _only_images(table["images"], source, first_row)
+        table = _put(table, "image", images).drop_columns(["images"])
     for ours, others in NAMES.items():
         known = next((name for name in others if name in table.column_names), None)
         if known and ours not in table.column_names:

@@ -52,7 +52,8 @@ def read_pieces(path: Path, size: int | None = None) -> Iterator[pa.Table]:
         if size is None or path.suffix.lower() == ".json":
             yield {"Parquet": _read_parquet, "CSV": _read_csv, "JSON": _read_json}[kind](path)
         else:
-            yield from {"Parquet": _parquet_pieces, "CSV": _csv_pieces, "JSON": _json_pieces}[kind](path, size)
+            readers = {"Parquet": _parquet_pieces, "CSV": _csv_pieces, "JSON": _json_pieces}
+            yield from readers[kind](path, size)
     except OSError as error:
         if error.errno is None:  # pyarrow's own
             raise _damaged(path, kind, error) from None
