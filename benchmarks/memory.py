@@ -2,11 +2,12 @@
 
     python benchmarks/memory.py [--gigabytes 4] [--folder DIR] [--no-alternative]
 
-Makes a set of so many GB of images, and a small one, in Parquet files, and runs `unblind train` (a pass over
-all rows in random order, then a few steps) and `unblind evaluate` (of a few samples) on both, each in a process
-of its own. What counts is the peak of RssAnon: pages of mapped files are the operating system's to drop. The
-alternative holds the split in memory, as all versions did before, and takes about four times its size. The set
-and its Arrow copy take twice its size on the disk; both are removed at the end. Linux only (/proc).
+Makes a set of so many GB of images, and a small one, in Parquet files, and runs `unblind train` (a pass
+over all rows in random order, then a few steps) and `unblind evaluate` (of a few samples) on both, each in
+a process of its own. What counts is the peak of RssAnon: pages of mapped files are the operating system's
+to drop. The alternative holds the split in memory, as all versions did before, and takes about four times
+its size. The set and its Arrow copy take twice its size on the disk; both are removed at the end. Linux
+only (/proc).
 """
 
 from __future__ import annotations

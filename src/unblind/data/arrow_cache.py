@@ -42,9 +42,9 @@ def mapped(path: Path, pieces: Iterable[pa.Table], about: object) -> pa.Table:
     folder = place / state
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(place / "lock"):
+        with FileLock(place.with_suffix(".lock")):
             if not folder.is_dir():
-                for older in place.glob("[!.l]*"):
+                for older in place.iterdir():
                     shutil.rmtree(older, ignore_errors=True)
                 with atomic(folder) as new:
                     _write(new, pieces)
