@@ -43,6 +43,7 @@ from unblind.tasks.registry import DEFAULT_TASK, task_of
 
 BENCHMARK = "XAI/vlmsareblind"
 F = TypeVar("F", bound=Callable[..., Any])
+Metrics = list[Metric | dict[str, list[Metric]]]
 
 
 def _registered(make: F) -> F:
@@ -115,7 +116,7 @@ def blindtest(
     rows = _rows(data, split, task, rule)
     if limit is not None:
         rows = rows.select(_first_of_each(recorded_tasks(rows), int(limit)))
-    by_task: list[Metric] = [
+    by_task = [
         grouped(accuracy(), "task", all="groups", all_label="mean"),
         grouped(stderr(), "task", all=False, name_template="{group_name} stderr"),
     ]
@@ -141,7 +142,7 @@ def _rows(data: str, split: str | None, task: str | list[str], rule: str) -> dat
 
 
 def _asking(
-    rows: datasets.Dataset, data: str, prompt: str | None, rule: str, metrics: list[Metric] | None = None
+    rows: datasets.Dataset, data: str, prompt: str | None, rule: str, metrics: Metrics | None = None
 ) -> inspect_ai.Task:
     """The questions about some rows; `metrics` instead of the scorer's own."""
     asked = questions(rows, prompt)
