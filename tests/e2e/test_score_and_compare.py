@@ -44,9 +44,9 @@ def poor(tmp_path: Path) -> Path:
 def test_score_shows_all_rules_side_by_side(unblind: Run, good: Path, tmp_path: Path) -> None:
     done = unblind("score", good, "--out", tmp_path / "scores.json")
     assert done.code == 0, done.err
-    shown = {line.split()[0]: line.split()[1] for line in done.out.splitlines()[2:7]}
+    shown = {line.split()[0]: line.split()[1] for line in done.out.splitlines()[2:8]}
     assert shown == {
-        "exact": "83.3%", "any-case": "100.0%",
+        "exact": "83.3%", "any-case": "100.0%", "lenient": "100.0%",
         "paper": "33.3%", "vlmevalkit": "16.7%", "lmms-eval": "100.0%",
     }  # fmt: skip
     written = json.loads((tmp_path / "scores.json").read_text())
