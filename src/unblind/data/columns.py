@@ -19,26 +19,29 @@ NAMES = {
     "answer": ("groundtruth", "suffix", "circled_letter"),
     "index": ("circled_index",),
 }
-_OURS = "image|prompt|answer|id|task|split"
+OURS = ("image", "prompt", "answer", "id", "task", "split")
 _ASKS, _ANSWERS = {"human", "user"}, {"gpt", "assistant", "model", "chatgpt", "bing", "bard"}
 
 
-def columns_named(texts: Iterable[str]) -> dict[str, str]:
+def columns_named(texts: Iterable[str], ours: Sequence[str] = OURS) -> dict[str, str]:
     """Texts like "image=photo,answer=label" as a mapping from our columns to theirs.
+
+    Args:
+        texts: each with one column, or several and commas between them.
+        ours: those that there are.
 
     Raises:
         RecipeError: no such text, or a column that we do not have.
     """
     columns: dict[str, str] = {}
     for text in texts:
-        for pair in re.split(rf",(?=\s*(?:{_OURS})=)", text):  # a prompt may hold commas
-            ours, equals, theirs = (part.strip() for part in pair.partition("="))
-            if not equals or not theirs or ours not in _OURS.split("|"):
+        for pair in re.split(rf",(?=\s*(?:{'|'.join(ours)})=)", text):  # a prompt may hold commas
+            name, equals, theirs = (part.strip() for part in pair.partition("="))
+            if not equals or not theirs or name not in ours:
                 raise RecipeError(
-                    f"--columns {pair!r} names no column; write OURS=THEIRS, and ours are"
-                    f" {_OURS.replace('|', ', ')}"
+                    f"--columns {pair!r} names no column; write OURS=THEIRS, and ours are {', '.join(ours)}"
                 )
-            columns[ours] = theirs
+            columns[name] = theirs
     return columns
 
 
@@ -71,7 +74,7 @@ def with_our_columns(
         if known and ours not in table.column_names:
             table = renamed(table, known, ours)
     if "answers" in table.column_names and "answer" not in table.column_names:
-        table = _put(table, "answer", pa.array(map(_commonest, table["answers"].to_pylist()), pa.string()))
+        table = _put(table, "answer", pa.array(map(commonest, table["answers"].to_pylist()), pa.string()))
     return table
 
 
@@ -166,7 +169,7 @@ def _only_images(column: pa.ChunkedArray, source: str, first_row: int) -> Any:
     return pc.list_flatten(column)
 
 
-def _commonest(answers: Any) -> str | None:
+def commonest(answers: Any) -> str | None:
     """Of several people's answers the most frequent one, the first of these, as VQAv2 counts them."""
     if not isinstance(answers, Sequence) or isinstance(answers, str):
         return answers if isinstance(answers, str) else None
