@@ -51,13 +51,12 @@ def free_memory(device: torch.device) -> int | None:
     return int(fields[1]) * 1024
 
 
-def give_back(device: torch.device) -> None:
-    """Give the memory of models that are no longer used back to their GPU, whole."""
-    gc.collect()  # modules and their hooks hold each other
-    if device.type == "cuda":
-        import torch
+def give_back() -> None:
+    """Give the memory of models that are no longer used back to their GPU, if there is one."""
+    import torch
 
-        torch.cuda.empty_cache()
+    gc.collect()  # modules and their hooks hold each other
+    torch.cuda.empty_cache()  # without a GPU in use it does nothing
 
 
 def total_memory(device: torch.device) -> int | None:
