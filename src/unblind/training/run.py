@@ -32,7 +32,7 @@ from unblind.models.adapters import add_adapter, base_of, start_from, trainable_
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
-from unblind.models.loading import Loaded, choose_device, load
+from unblind.models.loading import Loaded, choose_device, load_as_trained
 from unblind.models.memory_estimate import largest_batch
 from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
@@ -102,15 +102,7 @@ def train(options: TrainOptions) -> TrainResult:
     if options.resume and (finished := _finished(options)):
         return finished  # its data may be gone
     training, validation = _samples(options)
-    loaded = load(
-        options.model,
-        device=options.device,
-        dtype=options.dtype,
-        revision=options.revision,
-        quantization=options.quantization,
-        double_quantization=options.double_quantization,
-        quantize_vision=options.quantize_vision,
-    )
+    loaded = load_as_trained(options)
     try:
         return fit(loaded, training, validation, options)
     except DatasetError as error:
