@@ -32,6 +32,7 @@ class TrainOptions:
         out: the run's folder.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         revision: of the model on the hub.
+        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen).
         prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
         columns: what the dataset calls image, prompt and answer, where they have other names
             (image=photo,answer=label).
@@ -83,6 +84,7 @@ class TrainOptions:
     out: Path
     model: str = "tiny"
     revision: Machine[str | None] = None
+    max_pixels: Memory[int | None] = None
     prompt: str | None = None
     columns: tuple[str, ...] = ()
     # what is trained
@@ -145,6 +147,8 @@ class TrainOptions:
         _refuse(
             "max_steps", self.max_steps, self.max_steps is not None and self.max_steps < 1, "must be above 0"
         )
+        _refuse("max_pixels", self.max_pixels, self.max_pixels is not None and self.max_pixels < 1024,
+                "must be 1024 at least")
         if {self.language, self.projector, self.vision} == {"frozen"}:
             raise RecipeError(
                 "language, projector and vision are all frozen; set one of them to lora or full"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from unblind.evaluation.likelihoods import choice_tokens, fork, likelihoods, written_tokens
 from unblind.evaluation.questions import Question, question
+from unblind.models.adapters import base_of
 from unblind.models.collate import Collator
 from unblind.models.finite import refuse_non_finite
 from unblind.models.loading import Loaded
@@ -49,11 +50,13 @@ class Prefill:
         inputs: what the model was given, on its device.
         logits: of the first token of the replies: float32 (B, V).
         cache: of keys and values, for what comes next.
+        position: of the token behind each question: int64 (B, 1).
     """
 
     inputs: dict[str, Tensor]
     logits: Tensor
     cache: Any
+    position: Tensor
 
 
 def collate(loaded: Loaded, rows: Sequence[Row], questions: Sequence[Question]) -> dict[str, Tensor]:
@@ -69,7 +72,8 @@ def prefill(loaded: Loaded, batch: Mapping[str, Tensor]) -> Prefill:
     outputs = loaded.model(**inputs, use_cache=True, logits_to_keep=1)
     logits = outputs.logits[:, -1]
     refuse_non_finite(logits, loaded.called)
-    return Prefill(inputs, logits.float(), outputs.cache)
+    position = loaded.family.next_position(base_of(loaded.model), inputs["attention_mask"])
+    return Prefill(inputs, logits.float(), outputs.cache, position)
 
 
 def ask(
@@ -168,7 +172,8 @@ def choice_shares(loaded: Loaded, filled: Prefill, questions: Sequence[Question]
                 shares[i] = share
         else:
             trees |= dict.fromkeys(rows, tokens)
-    totals = likelihoods(loaded, filled.logits, filled.inputs["attention_mask"], filled.cache, trees)
+    attention = filled.inputs["attention_mask"]
+    totals = likelihoods(loaded, filled.logits, attention, filled.cache, filled.position, trees)
     for i, total in totals.items():
         shares[i] = total.softmax(-1)
     return shares
@@ -192,6 +197,7 @@ def _tokens_right(loaded: Loaded, filled: Prefill, questions: Sequence[Question]
         outputs = loaded.model(
             input_ids=before,
             attention_mask=torch.cat([seen, torch.ones_like(before)], dim=1),
+            position_ids=filled.position[rows] + torch.arange(before.shape[1], device=loaded.device),
             cache=fork(filled.cache, rows),
             use_cache=True,
         )
@@ -209,20 +215,28 @@ def decode(loaded: Loaded, filled: Prefill, max_new_tokens: int) -> list[str]:
     leave the cache. Raises ModelError for logits that are not finite.
     """
     tokenizer, cache = loaded.processor.tokenizer, filled.cache
-    attention = filled.inputs["attention_mask"]
+    attention, position = filled.inputs["attention_mask"], filled.position
+    ends = torch.tensor(sorted(loaded.family.ends(loaded.processor)), device=attention.device)
     last = filled.logits.argmax(-1)
     tokens = torch.full((len(last), max_new_tokens), tokenizer.pad_token_id, device=last.device)
     open_rows = torch.arange(len(last), device=last.device)
     for step in range(max_new_tokens):
         tokens[open_rows, step] = last
-        going = (last != tokenizer.eos_token_id).nonzero().flatten()
+        going = (~torch.isin(last, ends)).nonzero().flatten()
         if step == max_new_tokens - 1 or len(going) == 0:
             break
         if len(going) < len(open_rows):
             cache.batch_select_indices(going)
             open_rows, attention, last = open_rows[going], attention[going], last[going]
+            position = position[going]
         attention = torch.cat([attention, torch.ones_like(attention[:, :1])], dim=1)
-        outputs = loaded.model(input_ids=last[:, None], attention_mask=attention, cache=cache, use_cache=True)
+        outputs = loaded.model(
+            input_ids=last[:, None],
+            attention_mask=attention,
+            position_ids=position + step,
+            cache=cache,
+            use_cache=True,
+        )
         logits = outputs.logits[:, -1]
         refuse_non_finite(logits, loaded.called)
         last = logits.argmax(-1)

@@ -46,8 +46,7 @@ def choice_tokens(loaded: Loaded, replies: Sequence[str]) -> tuple[tuple[int, ..
 
 def written_tokens(loaded: Loaded, reply: str) -> list[int]:
     """The tokens of a reply without what ends it."""
-    tokens = loaded.family.reply_tokens(loaded.processor, reply)
-    return tokens[: len(tokens) - len(loaded.family.reply_tokens(loaded.processor, ""))]
+    return loaded.family.reply_tokens(loaded.processor, reply)[:-1]
 
 
 def fork(cache: Any, rows: Tensor | None = None) -> Any:
@@ -107,6 +106,7 @@ def likelihoods(
     logits: Tensor,
     attention: Tensor,
     cache: Any,
+    position: Tensor,
     replies: Mapping[int, tuple[tuple[int, ...], ...]],
 ) -> dict[int, Tensor]:
     """The logarithm of the likelihood of whole replies behind the questions of a batch.
@@ -116,6 +116,7 @@ def likelihoods(
         logits: of the first token: float32 (B, V).
         attention: the questions' attention mask: int64 (B, S).
         cache: after the questions; it stays as it is.
+        position: of the token behind each question: int64 (B, 1).
         replies: for some rows, the tokens of each reply, with its end of sequence. Rows may have different
             ones.
 
@@ -133,7 +134,9 @@ def likelihoods(
         part = list(trees)[start : start + at_once]
         rows = torch.tensor(part, device=logits.device)
         branch = fork(cache, None if len(part) == len(logits) else rows)
-        of_nodes = _node_logits(loaded, branch, attention[rows], [trees[row] for row in part])
+        of_nodes = _node_logits(
+            loaded, branch, attention[rows], position[rows], [trees[row] for row in part]
+        )
         for row, first, others in zip(part, logits[rows], of_nodes, strict=True):
             totals[row] = _totals(torch.cat([first[None], others]), trees[row])
     return totals
@@ -147,11 +150,13 @@ def _totals(logits: Tensor, tree: Tree) -> Tensor:
     return torch.stack([part.sum() for part in parts])
 
 
-def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[Tree]) -> Tensor:
+def _node_logits(
+    loaded: Loaded, cache: Any, attention: Tensor, position: Tensor, trees: Sequence[Tree]
+) -> Tensor:
     """The logits at each node of each row's tree, behind the question: float32 (rows, N, V)."""
     reach = attention.shape[1] + max(int(tree.depths.max()) for tree in trees)
     if reach > min((layer.sliding_window for layer in cache.layers if layer.is_sliding), default=reach):
-        return _path_logits(loaded, cache, attention, trees)
+        return _path_logits(loaded, cache, attention, position, trees)
     size = max(len(tree.tokens) for tree in trees)
     depths = _padded([tree.depths for tree in trees]).to(attention.device)
     branches = torch.eye(size, dtype=torch.bool).repeat(len(trees), 1, 1)
@@ -163,7 +168,7 @@ def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
     outputs = loaded.model(
         input_ids=_padded([tree.tokens for tree in trees]).to(attention.device),
         attention_mask=mask.masked_fill(~seen, torch.finfo(mask.dtype).min),
-        position_ids=attention.shape[1] + loaded.family.first_position + depths - 1,
+        position_ids=position + depths - 1,
         cache=cache,
         use_cache=True,
     )
@@ -171,7 +176,9 @@ def _node_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
     return outputs.logits.float()  # type: ignore[no-any-return]
 
 
-def _path_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[Tree]) -> Tensor:
+def _path_logits(
+    loaded: Loaded, cache: Any, attention: Tensor, position: Tensor, trees: Sequence[Tree]
+) -> Tensor:
     """As `_node_logits`, one path after another, for questions longer than a layer's sliding window.
 
     Such a layer has forgotten how the question began, so that the mask of a tree would fit some layers only.
@@ -183,6 +190,7 @@ def _path_logits(loaded: Loaded, cache: Any, attention: Tensor, trees: Sequence[
         outputs = loaded.model(
             input_ids=ids.to(attention.device),
             attention_mask=torch.cat([attention, attention.new_ones(ids.shape)], dim=1),
+            position_ids=position + torch.arange(ids.shape[1], device=attention.device),
             cache=fork(cache),
             use_cache=True,
         )

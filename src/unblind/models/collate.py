@@ -123,10 +123,7 @@ class Collator:
     @cached_property
     def _reserved(self) -> tuple[str, ...]:
         """What the tokenizer reads as a mark of its own, and never as text: `a<eos>` is no answer."""
-        tokenizer = self.processor.tokenizer
-        names = ("bos_token", "eos_token", "pad_token", "unk_token")
-        marks = [getattr(tokenizer, name, None) for name in names]
-        return (self.family.image_text, *(mark for mark in marks if mark))
+        return self.family.reserved(self.processor)
 
 
 def name_of(row: Row) -> str:

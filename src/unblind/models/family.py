@@ -36,6 +36,7 @@ class Family(ABC):
         question_prefixes: what pretrained checkpoints may expect before a question.
         fixed_grid: whether each image becomes one token a patch, as many for every image (`FixedGrid`).
         chat_template: for servers, where a processor has none of its own.
+        cures: the recipes to begin with, the fastest first.
     """
 
     name: ClassVar[str]
@@ -46,6 +47,7 @@ class Family(ABC):
     question_prefixes: ClassVar[tuple[str, ...]] = ()
     fixed_grid: ClassVar[bool] = False
     chat_template: ClassVar[str | None] = None
+    cures: ClassVar[tuple[str, ...]] = ("paligemma2-3b-lora", "paligemma2-3b-qlora")
 
     # -- what a family has to say ----------------------------------------------------------------------------
 
@@ -66,7 +68,7 @@ class Family(ABC):
 
     @abstractmethod
     def reply_tokens(self, processor: Processor, reply: str) -> list[int]:
-        """The tokens of a reply, as it stands after a question, with whatever ends it."""
+        """The tokens of a reply, as it stands after a question, and the one that ends it."""
 
     @abstractmethod
     def logits_on_meta(
@@ -99,6 +101,35 @@ class Family(ABC):
 
         factory: Any = AutoProcessor
         return factory.from_pretrained(source, backend="pil", **options)
+
+    def bound_pixels(self, processor: Processor, pixels: int) -> None:  # noqa: ARG002
+        """Have the processor scale larger images down to so many pixels; what it makes of others stays.
+
+        Raises:
+            RecipeError: images are of one size.
+        """
+        raise RecipeError(
+            f"max_pixels bounds images that keep their size, and {self.name} scales all to its own; leave it out"
+        )
+
+    def ends(self, processor: Processor) -> frozenset[int]:
+        """The tokens that end what a model writes."""
+        return frozenset({processor.tokenizer.eos_token_id})
+
+    def reserved(self, processor: Processor) -> tuple[str, ...]:
+        """What is read as a mark, and never as text: neither question nor answer may hold it."""
+        names = ("bos_token", "eos_token", "pad_token", "unk_token")
+        marks = [getattr(processor.tokenizer, name, None) for name in names]
+        return (self.image_text, *(mark for mark in marks if mark))
+
+    def next_position(self, model: PreTrainedModel, attention: Tensor) -> Tensor:  # noqa: ARG002
+        """The position of the token behind each question that the model has just read: int64 (B, 1).
+
+        Args:
+            model: the base, without what peft wraps around it.
+            attention: of the questions: int64 (B, S).
+        """
+        return attention.new_full((len(attention), 1), attention.shape[1] + self.first_position)
 
     def check(self, batch: Mapping[str, Tensor]) -> None:
         """Refuse a training batch that would train to no use. Raises ValueError."""

@@ -75,6 +75,7 @@ def load(
     quantization: Quantization | None = None,
     double_quantization: bool = True,
     quantize_vision: bool = False,
+    max_pixels: int | None = None,
 ) -> Loaded:
     """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
 
@@ -88,8 +89,11 @@ def load(
         quantization: "nf4" or "int8" (by bitsandbytes), of the language model's layers.
         double_quantization: of nf4's scales as well.
         quantize_vision: also the vision tower and the projector.
+        max_pixels: to which larger images are scaled down, where a family keeps their size; None: as the
+            checkpoint has it.
 
     Raises:
+        RecipeError: max_pixels, and images are of one size.
         ModelError: of no known family, incomplete, gated, unknown, no network, no such device, an adapter
             that is none or belongs to another base, bitsandbytes missing.
     """
@@ -111,6 +115,8 @@ def load(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
     with _loading(name):
         processor = family.load_processor(source, **options)
+        if max_pixels is not None:
+            family.bound_pixels(processor, max_pixels)
         if quantization is not None:
             options["quantization_config"] = quantized
         model = _load_weights(source, stored_dtype(compute_dtype), target, **options)
@@ -135,6 +141,7 @@ def load_as_trained(options: TrainOptions, adapter: str | Path | None = None) ->
         quantization=options.quantization,
         double_quantization=options.double_quantization,
         quantize_vision=options.quantize_vision,
+        max_pixels=options.max_pixels,
     )
 
 

@@ -20,9 +20,15 @@ if TYPE_CHECKING:
 
 GROUP = "unblind.families"
 GUIDE = "docs/add-a-family.md"
-# The module of each model type of ours; it calls its family FAMILY.
+# Where each model type of ours has its family.
 FAMILIES: dict[str, str] = {
-    "paligemma": "unblind.models.paligemma",
+    "paligemma": "unblind.models.paligemma:FAMILY",
+    "gemma3": "unblind.models.gemma3:FAMILY",
+    "idefics3": "unblind.models.idefics:FAMILY",
+    "smolvlm": "unblind.models.idefics:SMOLVLM",
+    "qwen2_5_vl": "unblind.models.qwen:FAMILY",
+    "qwen3_vl": "unblind.models.qwen:QWEN3",
+    "llava_onevision": "unblind.models.llava_onevision:FAMILY",
 }
 
 
@@ -39,8 +45,7 @@ def family_named(model_type: str, checkpoint: str = "the checkpoint") -> Family:
         ModelError: there is none (the known ones are listed), or another package's cannot be loaded.
     """
     if model_type in FAMILIES:
-        family: Family = import_module(FAMILIES[model_type]).FAMILY
-        return family
+        return _own(FAMILIES[model_type])
     for entry in entry_points(group=GROUP, name=model_type):
         return _loaded(entry)
     raise ModelError(
@@ -57,8 +62,13 @@ def model_types() -> tuple[str, ...]:
 
 def own_families() -> Iterator[Family]:
     """The families that come with Unblind, each once."""
-    for module in dict.fromkeys(FAMILIES.values()):
-        yield import_module(module).FAMILY
+    yield from map(_own, FAMILIES.values())
+
+
+def _own(place: str) -> Family:
+    module, _, name = place.partition(":")
+    family: Family = getattr(import_module(module), name)
+    return family
 
 
 def broken_families() -> dict[str, str]:

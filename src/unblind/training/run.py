@@ -65,6 +65,7 @@ _LATER = {
     "adapter",
     "columns",
     "language_lr",
+    "max_pixels",
     "projector_lr",
     "vision_lr",
 }  # options that older runs did not have
