@@ -48,7 +48,7 @@ _QWEN3 = """{%- for message in messages %}
     {%- else %}
         {%- for content in message.content %}
             {%- if content.type == 'image' or 'image' in content or 'image_url' in content %}
-                <|vision_start|><|image_pad|><|vision_end|>
+                {{- '<|vision_start|><|image_pad|><|vision_end|>' }}
             {%- elif 'text' in content %}
                 {{- content.text }}
             {%- endif %}

@@ -7,8 +7,10 @@ line break, is left out, because no model is asked to write it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unblind.errors import ModelError
@@ -17,7 +19,7 @@ from unblind.models.family import Family, Processor, targets
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel
 
 _BY_TOKEN = ("attention_mask", "token_type_ids", "mm_token_type_ids")  # (B, S), beside input_ids
 _THOUGHT = re.compile(r"<think>\s*</think>\s*")
@@ -46,6 +48,17 @@ class ChatFamily(Family):
         from unblind.models.images_only import images_only
 
         return images_only(self.processor_class).from_pretrained(source, backend="pil", **options)
+
+    def known_config(self, name: str) -> PreTrainedConfig | None:
+        """The configuration of the published checkpoints whose shapes come along."""
+        from transformers import AutoConfig
+
+        file = files("unblind.models") / "published" / f"{name.replace('/', '--')}.json"
+        if not re.fullmatch(r"[\w-]+/[\w.-]+", name) or not file.is_file():
+            return None
+        values = json.loads(file.read_text("utf-8"))
+        kind = values.pop("model_type")
+        return AutoConfig.for_model(kind, **values) if kind in self.model_types else None
 
     # -- text ------------------------------------------------------------------------------------------------
 
@@ -167,7 +180,11 @@ class ChatFamily(Family):
         with torch.device("meta"):
             ids = torch.zeros(batch_size, _AROUND + question + answer, dtype=torch.long)
             states = torch.cat([self.image_states(model, batch_size), embeddings(ids)], dim=1)
-            read = language(inputs_embeds=states, use_cache=not torch.is_grad_enabled()).last_hidden_state
+            read = language(
+                inputs_embeds=states,
+                attention_mask=torch.ones(states.shape[:2], dtype=torch.long),
+                use_cache=not torch.is_grad_enabled(),
+            ).last_hidden_state
             logits: Tensor = head(read[:, -answer:].flatten(0, 1))
         return logits
 

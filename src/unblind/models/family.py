@@ -37,6 +37,7 @@ class Family(ABC):
         fixed_grid: whether each image becomes one token a patch, as many for every image (`FixedGrid`).
         chat_template: for servers, where a processor has none of its own.
         cures: the recipes to begin with, the fastest first.
+        recipes: those whose memory is reckoned: the cures, and others.
     """
 
     name: ClassVar[str]
@@ -146,6 +147,10 @@ class Family(ABC):
     def licence(self, name: str) -> str | None:  # noqa: ARG002
         """The hub's name of a published checkpoint's licence, where its card is for members only."""
         return None
+
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        return self.cures
 
     # -- what follows ----------------------------------------------------------------------------------------
 

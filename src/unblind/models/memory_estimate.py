@@ -30,8 +30,6 @@ from unblind.models.vision_cache import without_tower
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization, TrainOptions, load_recipe
 
-CURES = ("paligemma2-3b-lora", "paligemma2-3b-qlora")  # the faster first
-RECIPES = (*CURES, "seed-notebook")
 ROOM = 0.9  # of a device's memory: kernels and the allocator take some
 QUESTION, ANSWER = 12, 2  # tokens of our question with what is around it; of a letter and its end
 # Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
@@ -146,7 +144,7 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype, *, known: bool =
     Raises ModelError as `unblind.models.loading.configuration` does, which takes `known`.
     """
     config, dtype = configuration(name, revision, known=known), stored_dtype(dtype)
-    for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
+    for recipe in ("tiny",) if name in EMBEDDED else family_of(config).recipes:
         options = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
         for batch in (options.batch_size, 1):
             memory = training_memory(config, replace(options, batch_size=batch), dtype)

@@ -52,6 +52,11 @@ class PaliGemma(FixedGrid):
         "{% endif %}{% endfor %}"
     )
 
+    @property
+    def recipes(self) -> tuple[str, ...]:
+        """The cures, and the run of the project that this one began with."""
+        return (*self.cures, "seed-notebook")
+
     def load_processor(self, source: str, **options: Any) -> Processor:
         """The processor; old checkpoints do not name its class."""
         from transformers import PaliGemmaProcessor

@@ -10,7 +10,8 @@ import torch
 from unblind.errors import ModelError
 from unblind.models.embedded import EMBEDDED
 from unblind.models.loading import choose_dtype, configuration
-from unblind.models.memory_estimate import CURES, fitting_job, reckon
+from unblind.models.memory_estimate import fitting_job, reckon
+from unblind.models.registry import family_of
 from unblind.models.speed import SHARE, evaluation_operations, matrix_rate, training_operations
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.runtime.device_memory import total_memory
@@ -26,9 +27,9 @@ def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any
     """
     if model in EMBEDDED:
         return "tiny", load_recipe("tiny") | {"model": model}
-    limit = total_memory(device)
+    limit, cures = total_memory(device), family_of(configuration(model)).cures
     jobs = reckon(model, None, choose_dtype("auto", device), known=False)
-    job = fitting_job((job for job in jobs if job.recipe in CURES), limit)
+    job = fitting_job((job for job in jobs if job.recipe in cures), limit)
     if job is None or job.recipe is None:
         raise ModelError(
             f"no recipe for {model} fits {device} ({(limit or 0) / 2**30:.1f} GiB); take a smaller model, or"
