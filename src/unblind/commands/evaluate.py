@@ -41,6 +41,7 @@ def evaluate(
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
+    max_pixels: Machine[int | None] = None,
 ) -> None:
     """Measure how often a model's answer is right, and write predictions.parquet and metrics.json.
 
@@ -74,6 +75,8 @@ def evaluate(
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
+        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
+            default as the adapter was trained, or else as the checkpoint has it.
     """
     from unblind.data.columns import columns_named
     from unblind.data.reading import read
@@ -90,6 +93,7 @@ def evaluate(
     # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
     loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}
     loading["quantization"] = quantization
+    loading |= {} if max_pixels is None else {"max_pixels": max_pixels}
     asking: dict[str, Any] = {"prompt": prompt, "free": free, "max_new_tokens": max_new_tokens}
     asking |= {"blank": blank, "uncircled": uncircled}
     asking |= {"contrast": True} if contrast else {}  # folders of before have no such setting

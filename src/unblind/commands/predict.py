@@ -40,6 +40,7 @@ def predict(
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
+    max_pixels: Machine[int | None] = None,
 ) -> None:
     """Answer a question about images, such as which letter is circled, with the answer's probability.
 
@@ -60,6 +61,8 @@ def predict(
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
+        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
+            default as the adapter was trained, or else as the checkpoint has it.
     """
     if not images:
         raise DatasetError("no image named; write: unblind predict IMAGE...")
@@ -75,7 +78,13 @@ def predict(
     first = next(readable, None)  # a model is worth loading only for something to ask about
     if first is not None:
         loaded = load(
-            model, adapter=adapter, device=device, dtype=dtype, revision=revision, quantization=quantization
+            model,
+            adapter=adapter,
+            device=device,
+            dtype=dtype,
+            revision=revision,
+            quantization=quantization,
+            max_pixels=max_pixels,
         )
         size = BatchSize(batch_size)
         pictures = chain([first], readable)

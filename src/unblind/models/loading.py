@@ -31,7 +31,7 @@ from unblind.models.family import Family, Processor
 from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
-from unblind.recipe import Quantization, TrainOptions
+from unblind.recipe import Quantization, TrainOptions, read_mapping
 from unblind.runtime.device_memory import free_memory
 from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
@@ -90,7 +90,7 @@ def load(
         double_quantization: of nf4's scales as well.
         quantize_vision: also the vision tower and the projector.
         max_pixels: to which larger images are scaled down, where a family keeps their size; None: as the
-            checkpoint has it.
+            adapter's run had it, or else the checkpoint.
 
     Raises:
         RecipeError: max_pixels, and images are of one size.
@@ -115,6 +115,8 @@ def load(
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # of reading files; downloads keep theirs
     with _loading(name):
         processor = family.load_processor(source, **options)
+        if max_pixels is None and adapter is not None:
+            max_pixels = _pixels_of_run(Path(adapter))
         if max_pixels is not None:
             family.bound_pixels(processor, max_pixels)
         if quantization is not None:
@@ -167,6 +169,13 @@ def configuration(name: str, revision: str | None = None, *, known: bool = False
     with _loading(name):
         config: PreTrainedConfig = AutoConfig.from_pretrained(source, revision=revision)
     return config
+
+
+def _pixels_of_run(adapter: Path) -> int | None:
+    """The bound of pixels that an adapter was trained with, where `unblind train` left it."""
+    configs = [folder / "config.yaml" for folder in (adapter, adapter.parent)]
+    found = next((path for path in configs if path.is_file()), None)
+    return None if found is None else read_mapping(found).get("max_pixels")
 
 
 def _check_memory(name: str, config: PreTrainedConfig, dtype: torch.dtype, device: torch.device) -> None:

@@ -27,9 +27,9 @@ from unblind.training.run import fit
 OTHERS = """
     from unblind.models.family import Family, targets
 
-    class Qwen(Family):
-        name = "Qwen2.5-VL"
-        model_types = frozenset({"qwen2_5_vl"})
+    class Others(Family):
+        name = "Others"
+        model_types = frozenset({"othervl"})
         parts = {
             "language": ("model.language_model",),
             "projector": ("model.visual.merger",),
@@ -41,7 +41,7 @@ OTHERS = """
         def reply_tokens(self, processor, reply): ...
         def logits_on_meta(self, model, batch_size, *, question, answer, cached_vision=False): ...
 
-    FAMILY = Qwen()
+    FAMILY = Others()
 """
 LAYERS, WIDTH, RANK = 2, 32, 4
 
@@ -55,7 +55,7 @@ def others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: others\nVersion: 1.0\n")
     entries = {
-        "qwen2_5_vl": "others_family:FAMILY",
+        "othervl": "others_family:FAMILY",
         "brokenvl": "broken_family:FAMILY",
         "nonevl": "others_family:LAYERS",
     }
@@ -85,7 +85,7 @@ def test_ours_is_found_by_its_model_type() -> None:
 def test_an_unknown_model_type_is_refused_with_what_is_known(others: Path) -> None:
     with pytest.raises(ModelError) as caught:
         registry.family_of(PreTrainedConfig())
-    assert "of the type none; known are paligemma, brokenvl, nonevl, qwen2_5_vl" in str(caught.value)
+    assert "of the type none; known are paligemma, gemma3, idefics3, smolvlm, " in str(caught.value)
     assert "docs/add-a-family.md" in str(caught.value)
     assert (Path(__file__).parents[3] / "docs" / "add-a-family.md").is_file()
 
@@ -93,7 +93,7 @@ def test_an_unknown_model_type_is_refused_with_what_is_known(others: Path) -> No
 def test_another_packages_family_is_imported_when_it_is_named(others: Path) -> None:
     assert registry.family_named("paligemma") is FAMILY
     assert "others_family" not in sys.modules and "broken_family" not in sys.modules
-    assert registry.family_named("qwen2_5_vl").name == "Qwen2.5-VL"
+    assert registry.family_named("othervl").name == "Others"
 
 
 def test_a_broken_family_breaks_nothing_else_and_is_named(
