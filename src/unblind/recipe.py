@@ -147,8 +147,12 @@ class TrainOptions:
         _refuse(
             "max_steps", self.max_steps, self.max_steps is not None and self.max_steps < 1, "must be above 0"
         )
-        _refuse("max_pixels", self.max_pixels, self.max_pixels is not None and self.max_pixels < 1024,
-                "must be 1024 at least")
+        _refuse(
+            "max_pixels",
+            self.max_pixels,
+            self.max_pixels is not None and self.max_pixels < 1024,
+            "must be 1024 at least",
+        )
         if {self.language, self.projector, self.vision} == {"frozen"}:
             raise RecipeError(
                 "language, projector and vision are all frozen; set one of them to lora or full"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 import small
+
 from unblind.models.loading import Loaded, load
 
 

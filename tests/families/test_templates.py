@@ -7,17 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import small
+from test_properties import row
+
 from unblind.errors import DatasetError, ModelError
 from unblind.models.chat import ChatFamily
 from unblind.models.collate import Collator
 from unblind.models.gemma3 import FAMILY as GEMMA3
-from unblind.models.images_only import images_only
 from unblind.models.qwen import QWEN3
 from unblind.tasks.words import LETTERS
-
-from test_properties import row
 
 
 def with_template(template: str, name: str = "qwen3_vl") -> Any:
@@ -37,8 +35,8 @@ def test_a_thinking_template_is_asked_with_an_empty_thought() -> None:
     asked, written = QWEN3.turns(with_template(THINKING), "Which?", "c")
     assert asked.endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
     assert written == "c<|im_end|>\n"
-    hybrid = with_template(THINKING.replace("'<|im_start|>assistant\\n<think>\\n'",
-        "'<|im_start|>assistant\\n' + ('<think>\\n\\n</think>\\n\\n' if enable_thinking is false else '')"))  # fmt: skip
+    off = "'<|im_start|>assistant\\n' + ('<think>\\n\\n</think>\\n\\n' if enable_thinking is false else '')"
+    hybrid = with_template(THINKING.replace("'<|im_start|>assistant\\n<think>\\n'", off))
     assert QWEN3.turns(hybrid, "Which?", "c") == (asked, written)
 
 
@@ -55,7 +53,9 @@ def test_a_template_that_asks_otherwise_than_it_answers_is_refused() -> None:
 
 
 def test_tokens_of_the_question_that_a_reply_would_change_are_refused() -> None:
-    bare = with_template("{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}<|im_end|>")
+    bare = with_template(
+        "{% for m in messages %}{% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}<|im_end|>"
+    )
     with pytest.raises(ModelError):
         QWEN3.reply_tokens(bare, "c")
 
@@ -88,5 +88,5 @@ def test_real_tokenizers_write_each_letter_as_a_token(
     assert tokenizer.decode(sorted(family.ends(processor))[-1]) == end
     if family is QWEN3:
         whole = tokenizer(asked + written, add_special_tokens=False)["input_ids"]
-        assert whole == [151644, 872, 198, 151652, 151655, 151653, *whole[6:13], 151645, 198, 151644, 77091, 198,
-                         66, 151645, 198]  # fmt: skip
+        user, assistant = [151644, 872, 198, 151652, 151655, 151653], [151645, 198, 151644, 77091, 198]
+        assert whole[:6] == user and whole[-8:] == [*assistant, 66, 151645, 198]

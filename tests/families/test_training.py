@@ -11,9 +11,9 @@ import datasets
 import pytest
 import torch
 from peft import PeftModel
+from test_properties import ROWS, batch_of, full_logits
 from transformers import AutoModelForImageTextToText
 
-from test_properties import ROWS, batch_of, full_logits
 from unblind.data.dataset_options import GenerateOptions
 from unblind.data.mixture import mixture_of
 from unblind.errors import RecipeError
@@ -77,7 +77,9 @@ def test_a_run_is_resumed_to_the_same_bytes_and_its_adapter_is_anyones(
     merged = replace(ours, model=merge(theirs.model))
     torch.testing.assert_close(full_logits(merged, batch), expected, rtol=1e-3, atol=1e-3)
     rows, task = list(circles.select(range(4))), task_named(TASK)
-    said = [[(one.restricted, one.free) for one in answer(model, rows, task=task)] for model in (ours, merged)]
+    said = [
+        [(one.restricted, one.free) for one in answer(model, rows, task=task)] for model in (ours, merged)
+    ]
     assert said[0] == said[1]
 
 
@@ -85,8 +87,8 @@ def test_the_loss_falls_on_two_circles(
     folder: Path, loaded: Loaded, circles: datasets.Dataset, tmp_path: Path
 ) -> None:
     options = told(
-        folder, tmp_path / "run", loaded.family.name, max_steps=60, eval_every=0, dropout=0.0, language="full",
-        projector="full", vision="full", learning_rate=3e-3, gradient_checkpointing=True,
+        folder, tmp_path / "run", loaded.family.name, max_steps=60, eval_every=0, dropout=0.0,
+        language="full", projector="full", vision="full", learning_rate=3e-3, gradient_checkpointing=True,
     )  # fmt: skip
     result = run(options, circles)
     rows = [json.loads(line) for line in (result.out / "log.jsonl").read_text().splitlines()]
@@ -96,7 +98,7 @@ def test_the_loss_falls_on_two_circles(
 
 def test_lora_in_gemma3s_projector_is_refused_with_what_to_do(folders: dict[str, Path]) -> None:
     base = load(str(folders["gemma3"]), device="cpu", dtype="float32")
-    with pytest.raises(RecipeError, match="projector of Gemma 3 has no linear layer.*full or frozen"):
+    with pytest.raises(RecipeError, match=r"projector of Gemma 3 has no linear layer.*full or frozen"):
         add_adapter(base.model, {"language": "lora", "projector": "lora", "vision": "lora"})
 
 

@@ -1,7 +1,7 @@
 """Families whose text is the processor's chat template: all that they have in common.
 
-A question is rendered with the template's generation prompt. A reply is what the template makes longer when it
-is rendered as the assistant's turn: the reply, and the token that ends a turn. What follows that token, mostly a
+A question is rendered with the template's generation prompt. A reply is what the template adds when it is
+rendered as the assistant's turn: the reply, and the token that ends a turn. What follows that token, mostly a
 line break, is left out, because no model is asked to write it.
 """
 
@@ -74,7 +74,8 @@ class ChatFamily(Family):
         if not whole.startswith(asked):
             raise ModelError(
                 "the chat template renders a question otherwise with a reply than without"
-                f" ({asked[-40:]!r} begins the reply); take the checkpoint's own template, or an instruct model"
+                f" ({asked[-40:]!r} begins the reply); take the checkpoint's own template, or an instruct"
+                " model"
             )
         return asked, whole[len(asked) :]
 
@@ -110,8 +111,8 @@ class ChatFamily(Family):
         before, whole = _tokens(processor, asked), _tokens(processor, asked + written)
         if whole[: len(before)] != before:
             raise ModelError(
-                f"the tokens of a question change by the reply {reply!r} behind it; write it without the space"
-                " or line break at its beginning"
+                f"the tokens of a question change by the reply {reply!r} behind it; write it without the"
+                " space or line break at its beginning"
             )
         marks = _marks(processor)
         for place, token in enumerate(whole[len(before) :], start=len(before) + 1):

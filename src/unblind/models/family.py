@@ -110,7 +110,8 @@ class Family(ABC):
             RecipeError: images are of one size.
         """
         raise RecipeError(
-            f"max_pixels bounds images that keep their size, and {self.name} scales all to its own; leave it out"
+            f"max_pixels bounds images that keep their size, and {self.name} scales all to its own; leave it"
+            " out"
         )
 
     def ends(self, processor: Processor) -> frozenset[int]:

@@ -16,8 +16,8 @@ _NAME = "fused_on_meta"
 def fuse_attention(model: PreTrainedModel) -> None:
     """Have a model on the meta device attend as PyTorch's fused kernels do, all tokens to all.
 
-    Left to itself the meta device takes the plain form, of B x heads x S² numbers, which no kernel for CPUs or
-    GPUs keeps.
+    Left to itself the meta device takes the plain form, of B x heads x S² numbers, which no kernel for CPUs
+    or GPUs keeps.
     """
     AttentionInterface.register(_NAME, _attend)
     AttentionMaskInterface.register(_NAME, _no_mask)
@@ -25,7 +25,7 @@ def fuse_attention(model: PreTrainedModel) -> None:
 
 
 def _attend(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any
+    _module: nn.Module, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any
 ) -> tuple[Tensor, None]:
     """Tensors (B, heads, S, size) to (B, S, heads, size); a mask changes nothing in the memory."""
     groups = query.shape[1] // key.shape[1]

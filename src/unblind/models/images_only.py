@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 
@@ -45,13 +46,10 @@ def _video_settings(source: str, processor: str, revision: str | None = None, **
     from transformers.utils import cached_file
 
     for file in ("processor_config.json", "video_preprocessor_config.json"):
-        path = cached_file(
-            source, file, revision=revision, _raise_exceptions_for_missing_entries=False
-        )
+        path = cached_file(source, file, revision=revision, _raise_exceptions_for_missing_entries=False)
         if path is None:
             continue
-        with open(path, encoding="utf-8") as stored:
-            settings: dict[str, Any] = json.load(stored)
+        settings: dict[str, Any] = json.loads(Path(path).read_text("utf-8"))
         if file == "processor_config.json":
             settings = settings.get("video_processor") or {}
         if settings:

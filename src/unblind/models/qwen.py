@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL: images keep their shape and size, within bounds, and so does their number of tokens."""
+"""Qwen2.5-VL and Qwen3-VL: images keep their shape and size, within bounds; their number of tokens follows."""
 
 from __future__ import annotations
 
