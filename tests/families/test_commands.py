@@ -25,6 +25,7 @@ def unblind(*arguments: object) -> int:
     return int(stopped.value.code or 0)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # the recipes name more workers than cores
 @pytest.mark.parametrize("name", ["qwen3_vl", "smolvlm"])
 def test_from_the_quickstart_to_an_exported_checkpoint(
     name: str, folders: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]

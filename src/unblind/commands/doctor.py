@@ -71,7 +71,7 @@ def _describe(name: str, revision: str | None) -> None:
 def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     """A table of memory by recipe, and which recipe fits."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from unblind.models.loading import choose_dtype
     from unblind.models.memory_estimate import fitting_job, reckon
@@ -80,7 +80,15 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)
     table = Table(
-        "GiB", "batch", "weights", "adapter", "optimizer", "activations", "logits", "total", box=None
+        Column("GiB", no_wrap=True),
+        "batch",
+        "weights",
+        "adapter",
+        "optimizer",
+        "activations",
+        "logits",
+        "total",
+        box=None,
     )
     jobs = list(reckon(name, revision, dtype))
     for job in jobs:

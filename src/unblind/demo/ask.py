@@ -23,8 +23,7 @@ class Models:
     def __init__(self, loaded: Loaded, task: Task[object]) -> None:
         self.loaded, self.task = loaded, task
         self._turn = Lock()  # pages are answered in threads, and an adapter is switched for all of them
-        size = loaded.processor.image_processor.size
-        self.image_size = int(size["height"])
+        self.image_size = loaded.family.image_size(loaded.processor)
         self.names = ("blind", "cured") if isinstance(loaded.model, PeftModel) else ("blind",)
 
     def restricts(self, picture: Picture) -> bool:

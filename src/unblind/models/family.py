@@ -103,6 +103,11 @@ class Family(ABC):
         factory: Any = AutoProcessor
         return factory.from_pretrained(source, backend="pil", **options)
 
+    def image_size(self, processor: Processor) -> int:
+        """Pixels a side of the square pictures to draw for a model: what it scales all to, or else 448."""
+        size: Mapping[str, int] = dict(processor.image_processor.size)
+        return int(size.get("height") or 448)
+
     def bound_pixels(self, processor: Processor, pixels: int) -> None:  # noqa: ARG002
         """Have the processor scale larger images down to so many pixels; what it makes of others stays.
 

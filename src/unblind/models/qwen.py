@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL: images keep their shape and size, within bounds; their number of tokens follows."""
+"""Qwen2.5-VL and Qwen3-VL: images keep their shape and size, within bounds; their tokens are as many."""
 
 from __future__ import annotations
 
