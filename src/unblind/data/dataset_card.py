@@ -115,7 +115,7 @@ def _leaks(mixture: Mixture) -> list[str]:
     """The columns whose values stand in the questions, though a question can do without them."""
     leaks: dict[str, None] = {}
     for one in mixture.components:
-        asked = one.task.question(one.prompt, {})
+        asked = " ".join(one.task.question(prompt, {}) for prompt in one.prompts)
         texts = [prompt.text for prompt in one.task.prompts.values()]
         for name in one.task.own_columns:
             if f"{{{name}}}" in asked and not all(f"{{{name}}}" in text for text in texts):

@@ -14,6 +14,7 @@ from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named
 from unblind.tasks.splits import Split
 
 DEFAULT_PROMPT = "circled"  # stands for the first prompt of each task
+ANY_PROMPT = "any"  # for all of them in turn
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class DatasetOptions:
         seed: same seed, same bytes.
         task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
         knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
-        prompt: the question, or the name of one of the task's; `{word}` in it stands for the word itself.
+        prompt: the question, or the name of one of the task's; `any`: each of its questions in turn. `{word}`
+            stands for the word itself.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
             which need Open Sans, and Helvetica or Liberation Sans. `notebook` draws the original notebook's
@@ -108,9 +110,11 @@ class DatasetOptions:
         knobs = {name: value for name, value in self.named_knobs().items() if name in hints}
         return build(task.options_class, given | knobs, f"--task {task.name}")
 
-    def prompt_of(self, task: Task[Any]) -> str:
-        """The prompt by which a task is asked: a name or a text."""
-        return task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt
+    def prompts_of(self, task: Task[Any]) -> tuple[str, ...]:
+        """The prompts by which a task is asked in turn: names, or a text."""
+        if self.prompt == ANY_PROMPT:
+            return task.questions
+        return (task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt,)
 
     def named_knobs(self) -> dict[str, Any]:
         """The knobs by name, their values as they were written."""

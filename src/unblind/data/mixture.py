@@ -17,17 +17,18 @@ from unblind.tasks.splits import Split
 
 @dataclass(frozen=True)
 class Component:
-    """One task of a mixture, with its options, what it draws with, its prompt, and its share of the rows."""
+    """One task of a mixture, with its options, what it draws with, its prompts, and its share of the rows."""
 
     task: Task[Any]
     options: Any
     resources: Any
-    prompt: str
+    prompts: tuple[str, ...]
     share: int
 
-    def row(self, name: str, scene: Any) -> dict[str, Any]:
-        """A scene as a row; `image` is (height, width, 3) uint8 pixels."""
-        asked = self.task.ask(scene, self.prompt, self.task.truth_asked(self.options))
+    def row(self, name: str, scene: Any, turn: int) -> dict[str, Any]:
+        """A scene as a row, asked by the prompt whose turn it is; `image` is (H, W, 3) uint8 pixels."""
+        prompt = self.prompts[turn % len(self.prompts)]
+        asked = self.task.ask(scene, prompt, self.task.truth_asked(self.options))
         return {
             "id": name,
             "task": self.task.name,
@@ -102,7 +103,8 @@ class Mixture:
     def samples(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is (height, width, 3) uint8 pixels."""
         for index, (component, scene) in enumerate(self.scenes(split, start, stop), start):
-            yield dict.fromkeys(self.columns) | component.row(f"{split}-{index:07d}", scene)
+            turn = index // len(self._round)
+            yield dict.fromkeys(self.columns) | component.row(f"{split}-{index:07d}", scene, turn)
 
     def rows(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is {bytes, path}, a PNG."""
@@ -133,5 +135,6 @@ def mixture_of(options: DatasetOptions) -> Mixture:
     for task in options.tasks:
         own = options.options_for(task)
         load = task.benchmark_resources if options.preset == "blindtest" else task.resources
-        components.append(Component(task, own, load(own), options.prompt_of(task), options.shares[task.name]))
+        resources, share = load(own), options.shares[task.name]
+        components.append(Component(task, own, resources, options.prompts_of(task), share))
     return Mixture(options, tuple(components))

@@ -11,7 +11,7 @@ import yaml
 from httpx2 import HTTPError
 from huggingface_hub import ModelCard, hf_hub_download
 
-from unblind.data.dataset_options import DEFAULT_PROMPT
+from unblind.data.dataset_options import ANY_PROMPT, DEFAULT_PROMPT
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
@@ -74,7 +74,7 @@ class Origin:
         named = self.options.get("prompt") or self.data.get("prompt") or (self.tasks and DEFAULT_PROMPT)
         if not named:
             return None
-        return task.question(task.default_prompt if named == DEFAULT_PROMPT else str(named), {})
+        return task.question(task.default_prompt if named in (DEFAULT_PROMPT, ANY_PROMPT) else str(named), {})
 
 
 def run_folder(folder: Path) -> Path:
