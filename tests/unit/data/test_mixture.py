@@ -22,7 +22,7 @@ from unblind.data.stream import Stream, stream_mixture
 from unblind.errors import DatasetError, RecipeError, SceneError
 from unblind.options import build
 from unblind.tasks.redraw import redraw
-from unblind.tasks.registry import TASKS
+from unblind.tasks.registry import TASKS, task_named
 
 TWO = {"task": ("circled-letter", "two-circles"), "train": 12, "validation": 2, "test": 4, "image_size": 64}
 
@@ -112,6 +112,21 @@ def test_each_task_asks_its_own_question_and_a_text_is_asked_of_all() -> None:
     assert len(set(own)) == 2
     texts = [row["prompt"] for row in mixture_of(options(prompt="Well?")).samples("train", 0, 2)]
     assert texts == ["Well?", "Well?"]
+
+
+def test_any_prompt_asks_each_of_a_tasks_questions_in_turn() -> None:
+    mixture = mixture_of(options(prompt="any", train=40))
+    rows = list(mixture.samples("train", 0, 16))
+    for name in TWO["task"]:
+        task = task_named(name)
+        asked = [row["prompt"] for row in rows if row["task"] == name]
+        questions = [task.prompts[prompt].text for prompt in task.questions]
+        assert asked == (questions * 2)[: len(asked)]
+    assert "Read the word." not in {row["prompt"] for row in rows}
+    touching = {row["prompt"]: row["answer"] for row in rows if row["task"] == "two-circles"}
+    assert set(touching.values()) <= {"Yes", "No"}
+    assert [row["id"] for row in mixture.samples("train", 5, 7)] == [row["id"] for row in rows[5:7]]
+    assert [row["prompt"] for row in mixture.samples("train", 5, 7)] == [row["prompt"] for row in rows[5:7]]
 
 
 @pytest.mark.parametrize(
