@@ -108,7 +108,7 @@ def test_knobs_and_flags_of_the_same_name_reach_their_task() -> None:
 
 
 def test_each_task_asks_its_own_question_and_a_text_is_asked_of_all() -> None:
-    own = [component.prompt for component in mixture_of(options()).components]
+    own = [component.prompts for component in mixture_of(options()).components]
     assert len(set(own)) == 2
     texts = [row["prompt"] for row in mixture_of(options(prompt="Well?")).samples("train", 0, 2)]
     assert texts == ["Well?", "Well?"]
