@@ -8,13 +8,12 @@ from typing import Any, Literal
 from unblind.errors import RecipeError
 from unblind.flags import Question
 from unblind.options import build, flag, nearest, options_of, pairs, refuse_unknown, values_of
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.circled_letter.options import Options as LetterOptions
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named
 from unblind.tasks.splits import Split
 
 DEFAULT_PROMPT = "circled"  # stands for the first prompt of each task
-ANY_PROMPT = "any"  # for all of them in turn
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class DatasetOptions:
         seed: same seed, same bytes.
         task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
         knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
-        prompt: the question, or the name of one of the task's; `any`: each of its questions in turn. `{word}`
+        prompt: the question, or the name of one of the task's; `each`: all of its questions in turn. `{word}`
             stands for the word itself.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
@@ -112,7 +111,7 @@ class DatasetOptions:
 
     def prompts_of(self, task: Task[Any]) -> tuple[str, ...]:
         """The prompts by which a task is asked in turn: names, or a text."""
-        if self.prompt == ANY_PROMPT:
+        if self.prompt == EACH:
             return task.questions
         return (task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt,)
 

@@ -11,7 +11,7 @@ import yaml
 from httpx2 import HTTPError
 from huggingface_hub import ModelCard, hf_hub_download
 
-from unblind.data.dataset_options import ANY_PROMPT, DEFAULT_PROMPT
+from unblind.data.dataset_options import DEFAULT_PROMPT
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG, adapter_folder
 from unblind.models.embedded import EMBEDDED
@@ -19,7 +19,7 @@ from unblind.models.family import Family
 from unblind.models.registry import family_named, model_types, own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
 ORIGIN = "unblind.json"  # in a merged checkpoint
@@ -74,7 +74,7 @@ class Origin:
         named = self.options.get("prompt") or self.data.get("prompt") or (self.tasks and DEFAULT_PROMPT)
         if not named:
             return None
-        return task.question(task.default_prompt if named in (DEFAULT_PROMPT, ANY_PROMPT) else str(named), {})
+        return task.question(task.default_prompt if named in (DEFAULT_PROMPT, EACH) else str(named), {})
 
 
 def run_folder(folder: Path) -> Path:

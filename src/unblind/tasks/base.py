@@ -26,6 +26,7 @@ S = TypeVar("S")
 
 # What PaliGemma's pretrained checkpoints expect before a question (Beyer et al. 2024, arXiv 2407.07726).
 ANSWER_EN = "answer en "
+EACH = "each"  # instead of a prompt's name: all of a task's questions
 TRIES = 1_000  # draws until a scene fits into the image and into its split
 
 
@@ -209,7 +210,7 @@ class Task(ABC, Generic[S]):
         title: the task as a short question, for people.
         benchmark: what `XAI/vlmsareblind` calls it in its column `task`.
         prompts: the questions by name; the first is the default.
-        side_prompts: those that ask something else, or are there for comparison: `any` leaves them out.
+        side_prompts: those that ask something else, or are there for comparison: `each` leaves them out.
         answers: the answer space.
         options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
         scene_class: the scene's class.

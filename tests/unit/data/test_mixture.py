@@ -114,8 +114,8 @@ def test_each_task_asks_its_own_question_and_a_text_is_asked_of_all() -> None:
     assert texts == ["Well?", "Well?"]
 
 
-def test_any_prompt_asks_each_of_a_tasks_questions_in_turn() -> None:
-    mixture = mixture_of(options(prompt="any", train=40))
+def test_each_prompt_asks_all_of_a_tasks_questions_in_turn() -> None:
+    mixture = mixture_of(options(prompt="each", train=40))
     rows = list(mixture.samples("train", 0, 16))
     for name in TWO["task"]:
         task = task_named(name)
