@@ -31,12 +31,14 @@ def kept_patches(pixels: Tensor, grid: int) -> Tensor:
     Returns:
         int64 (B, N), ascending: their numbers in the whole image.
     """
-    patches = pixels.unflatten(3, (grid, -1)).unflatten(2, (grid, -1))  # (B, 3, G, h, G, w)
+    height, width = (length // grid for length in pixels.shape[2:])
+    patches = pixels.view(*pixels.shape[:2], grid, height, grid, width)
     ink = (patches.amax((3, 5)) != patches.amin((3, 5))).any(dim=1).float()  # (B, G, G)
     beside = F.max_pool2d(ink, 3, stride=1, padding=1)
     count = int(ink.sum((1, 2)).max()) or grid * grid
     order = (2 * ink + beside).flatten(1).argsort(dim=1, descending=True, stable=True)
-    return order[:, :count].sort(dim=1).values
+    kept: Tensor = order[:, :count].sort(dim=1).values
+    return kept
 
 
 @contextmanager
