@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from unblind.data.shifts import SHIFTS
 from unblind.errors import RecipeError
-from unblind.flags import Question
+from unblind.flags import Drawing, Question
 from unblind.options import build, flag, nearest, options_of, pairs, refuse_unknown, values_of
 from unblind.tasks.base import EACH, Task
 from unblind.tasks.circled_letter.options import Options as LetterOptions
@@ -29,6 +30,8 @@ class DatasetOptions:
         knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
         prompt: the question, or the name of one of the task's; `each`: all of its questions in turn. `{word}`
             stands for the word itself.
+        shift: change how every image looks, and no answer: `wobble`, `rotation`, `texture`, `noise`, `jpeg`;
+            for test sets that tell sight from knowing our drawings, or for training on more variety.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
             which need Open Sans, and Helvetica or Liberation Sans. `notebook` draws the original notebook's
@@ -43,6 +46,7 @@ class DatasetOptions:
     task: tuple[str, ...] = (DEFAULT_TASK,)
     knobs: tuple[str, ...] = ()
     prompt: Question[str] = DEFAULT_PROMPT
+    shift: Drawing[tuple[str, ...]] = ()
     layout: Question[Literal["parquet", "imagefolder"]] = "parquet"
     preset: Literal["notebook", "blindtest"] | None = None
 
@@ -56,6 +60,9 @@ class DatasetOptions:
         refuse_unknown(self)
         if not self.prompt.strip():
             raise RecipeError("--prompt is empty; write the question")
+        for kind in self.shift:
+            if kind not in SHIFTS:
+                raise RecipeError(f"--shift {kind}: no such change; {nearest(kind, SHIFTS)}")
         self._check_tasks()
         if not any(self.rows.values()):
             raise RecipeError("--train, --validation and --test are all 0; ask for at least one image")

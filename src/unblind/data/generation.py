@@ -155,6 +155,8 @@ class Builder:
 def settings_of(mixture: Mixture) -> dict[str, Any]:
     """The options, and what the names of words, fonts and the like stood for when they were used."""
     settings = asdict(mixture.options) | dict(mixture.options.rows)
+    if not mixture.options.shift:  # which older datasets did not know
+        del settings["shift"]
     for component in mixture.components:
         for name, value in component.task.hashes(component.resources).items():
             settings[f"{component.task.name} {name}" if name in settings else name] = value

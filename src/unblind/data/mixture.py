@@ -8,11 +8,16 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+
 from unblind.data.dataset_options import DatasetOptions
 from unblind.data.images import encode_png
+from unblind.data.shifts import shifted
 from unblind.errors import RecipeError
 from unblind.tasks.base import Task, sample_scene
-from unblind.tasks.splits import Split
+from unblind.tasks.splits import SPLITS, Split
+
+_SHIFTED = 1  # tells these random numbers from those of the scene
 
 
 @dataclass(frozen=True)
@@ -103,8 +108,11 @@ class Mixture:
     def samples(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is (height, width, 3) uint8 pixels."""
         for index, (component, scene) in enumerate(self.scenes(split, start, stop), start):
-            turn = index // len(self._round)
-            yield dict.fromkeys(self.columns) | component.row(f"{split}-{index:07d}", scene, turn)
+            row = component.row(f"{split}-{index:07d}", scene, index // len(self._round))
+            if kinds := self.options.shift:  # the scene draws another picture
+                rng = np.random.default_rng((self.options.seed, SPLITS.index(split), index, _SHIFTED))
+                row |= {"image": shifted(rng, row["image"], kinds), "scene": None}
+            yield dict.fromkeys(self.columns) | row
 
     def rows(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is {bytes, path}, a PNG."""

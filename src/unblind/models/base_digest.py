@@ -38,7 +38,7 @@ def digest_of(model: str) -> str | None:
 
 
 def refuse_other_base(adapter: Path, model: str) -> None:
-    """Raise ModelError for an adapter that was trained on other weights than `model`'s, as far as is known."""
+    """Raise ModelError for an adapter that was trained on other weights than those of `model`."""
     folder = adapter_folder(adapter) or adapter
     made_for = read_json(folder / BASE) if (folder / BASE).is_file() else {}
     wanted, found = made_for.get("sha256"), digest_of(model)
