@@ -40,7 +40,7 @@ def dataset_card(mixture: Mixture, sizes: Mapping[Split, int], folder_columns: M
         sizes: bytes of each split's files, of the splits that have rows.
         folder_columns: of the metadata.csv, if the dataset is an image folder.
     """
-    tasks = [component.task for component in mixture.components]
+    tasks = mixture.tasks
     title = "What vision-language models overlook"
     if len(tasks) == 1:
         title = tasks[0].pictures or tasks[0].title

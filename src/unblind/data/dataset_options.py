@@ -28,6 +28,7 @@ class DatasetOptions:
         seed: same seed, same bytes.
         task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
         knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
+        replay: share of the training images that ask to read a word instead, so that reading is not unlearnt.
         prompt: the question, or the name of one of the task's; `each`: all of its questions in turn. `{word}`
             stands for the word itself.
         shift: change how every image looks, and no answer: `wobble`, `rotation`, `texture`, `noise`, `jpeg`;
@@ -45,6 +46,7 @@ class DatasetOptions:
     seed: int = 0
     task: tuple[str, ...] = (DEFAULT_TASK,)
     knobs: tuple[str, ...] = ()
+    replay: Drawing[float] = 0.0
     prompt: Question[str] = DEFAULT_PROMPT
     shift: Drawing[tuple[str, ...]] = ()
     layout: Question[Literal["parquet", "imagefolder"]] = "parquet"
@@ -55,6 +57,8 @@ class DatasetOptions:
         for split in ("train", "validation", "test"):
             if getattr(self, split) < 0:
                 raise RecipeError(f"--{split} {getattr(self, split)}: need 0 or more images")
+        if not 0 <= self.replay <= 0.5:
+            raise RecipeError(f"--replay {self.replay}: need a share of the training images from 0 to 0.5")
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"--seed {self.seed}: need 0 to 2^63 - 1")
         refuse_unknown(self)

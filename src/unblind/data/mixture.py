@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any
@@ -15,6 +15,7 @@ from unblind.data.images import encode_png
 from unblind.data.shifts import shifted
 from unblind.errors import RecipeError
 from unblind.tasks.base import Task, sample_scene
+from unblind.tasks.registry import DEFAULT_TASK, task_named
 from unblind.tasks.splits import SPLITS, Split
 
 _SHIFTED = 1  # tells these random numbers from those of the scene
@@ -71,6 +72,11 @@ class Mixture:
         return columns | {"scene": "string"}
 
     @property
+    def tasks(self) -> list[Task[Any]]:
+        """The tasks that rows are of."""
+        return list(dict.fromkeys(component.task for component in self.components))
+
+    @property
     def remarks(self) -> list[str]:
         """What a person should know of what it is drawn with."""
         return [
@@ -94,11 +100,18 @@ class Mixture:
                 yield component, scene
         else:
             for index in range(start, stop):
-                component = self._round[index % len(self._round)]
+                component = self._component(split, index)
                 yield (
                     component,
                     sample_scene(component.task, seed, split, index, component.options, component.resources),
                 )
+
+    def _component(self, split: Split, index: int) -> Component:
+        """What draws this row. Where reading is replayed, rows of it are as evenly spread as can be."""
+        share = self.options.replay if split == "train" else 0.0
+        if int((index + 1) * share) > int(index * share):
+            return self.components[-1]
+        return self._round[index % len(self._round)]
 
     def try_out(self, split: Split, count: int) -> None:
         """Choose a scene of each task for a split of `count` rows. Raises what cannot be drawn raises."""
@@ -145,4 +158,13 @@ def mixture_of(options: DatasetOptions) -> Mixture:
         load = task.benchmark_resources if options.preset == "blindtest" else task.resources
         resources, share = load(own), options.shares[task.name]
         components.append(Component(task, own, resources, options.prompts_of(task), share))
+    if options.replay:
+        components.append(_reading(options))
     return Mixture(options, tuple(components))
+
+
+def _reading(options: DatasetOptions) -> Component:
+    """Words to be read, as the circled letters of the same options are drawn; none of the round's rows."""
+    task = task_named(DEFAULT_TASK)
+    own = replace(options.options_for(task), answer="word")
+    return Component(task, own, task.resources(own), ("read",), share=0)

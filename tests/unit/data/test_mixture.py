@@ -129,6 +129,18 @@ def test_each_prompt_asks_all_of_a_tasks_questions_in_turn() -> None:
     assert [row["prompt"] for row in mixture.samples("train", 5, 7)] == [row["prompt"] for row in rows[5:7]]
 
 
+def test_reading_is_replayed_in_its_share_of_the_training_images() -> None:
+    for task in (("two-circles",), ("circled-letter", "two-circles")):
+        told = options(task=task, replay=0.2, train=50)
+        rows = list(mixture_of(told).samples("train", 0, 50))
+        words = [row for row in rows if row["prompt"] == "Read the word."]
+        assert len(words) == 10 and all(row["answer"] == row["word"] for row in words)
+        plain = list(mixture_of(options(task=task, train=50)).samples("train", 0, 50))
+        same = [row["answer"] == other["answer"] for row, other in zip(rows, plain, strict=True)]
+        assert sum(same) >= 40  # all others are as they were
+        assert "Read the word." not in {row["prompt"] for row in mixture_of(told).samples("test", 0, 4)}
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
