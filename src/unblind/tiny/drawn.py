@@ -1,7 +1,8 @@
 """Pictures of the tasks other than the circled letter, and what the tower is asked about their patches.
 
-A head is asked which of several like things runs through a patch, or what happens in it. No question is
-asked in words, and no number of things is named: to count is left to the cure.
+A head is asked which of several like things runs through a patch, or what happens in it. Of each thing one
+point is marked, so that there are as many marks as things. No question is asked in words, and no number of
+things is named: to count is left to the cure.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from unblind.tasks.base import sample_scene
 from unblind.tasks.registry import task_named
 from unblind.tiny.build import IMAGE_SIZE
-from unblind.tiny.patches import Labels, Point, no_labels, patch_of, traced
+from unblind.tiny.patches import MOST, Labels, Point, marked, no_labels, patch_of, traced
 
 SIZES = (IMAGE_SIZE, IMAGE_SIZE, 400, 512, 768)  # px; real pictures are larger, and shrunk
 SHARES = {
@@ -33,6 +34,9 @@ SHARES = {
 }
 CROSSINGS, RINGS, SQUARES, LINES, SIDES = 5, 12, 7, 13, 12
 OVERLAP, TOUCH, APART = 0, 1, 2
+MARKS = (
+    "crossing", "top of a ring", "corner of a square", "top of a line", "left of a line", "end of a route"
+)  # fmt: skip
 
 
 def draw(rng: np.random.Generator, name: str) -> tuple[NDArray[np.uint8], dict[str, Labels]]:
@@ -61,13 +65,10 @@ def _crossings(scene: Any, scale: float) -> dict[str, Labels]:
         if (meeting := _meeting(*one, *other)) is not None
     ]
     found.sort(key=lambda point: point[scene.turned])
-    here, number = no_labels(), no_labels()
-    here[:] = 0
+    number = no_labels()
     for i, point in enumerate(found):
-        patch = patch_of(point, scale)
-        here[patch] = 1
-        number[patch] = i
-    return {"crossing": here, "which crossing": number}
+        number[patch_of(point, scale)] = i
+    return {"crossing": marked(found, scale), "which crossing": number}
 
 
 def _meeting(a: Point, b: Point, c: Point, d: Point) -> Point | None:
@@ -82,12 +83,17 @@ def _meeting(a: Point, b: Point, c: Point, d: Point) -> Point | None:
 
 
 def _rings(scene: Any, scale: float) -> dict[str, Labels]:
-    """Which outline runs here, counted from the left."""
-    return {"ring": traced(_numbered(scene, corners=48, turn=0.0), scale)}
+    """Which outline runs here, counted from the left; where its top is."""
+    return _outlines(_numbered(scene, corners=48, turn=0.0), scale)
 
 
 def _pentagons(scene: Any, scale: float) -> dict[str, Labels]:
-    return {"ring": traced(_numbered(scene, corners=5, turn=scene.turn - math.pi / 2), scale)}
+    return _outlines(_numbered(scene, corners=5, turn=scene.turn - math.pi / 2), scale)
+
+
+def _outlines(numbered: list[tuple[int, list[Point]]], scale: float) -> dict[str, Labels]:
+    tops = [min(points, key=lambda point: point[1]) for _, points in numbered]
+    return {"ring": traced(numbered, scale), "top of a ring": marked(tops, scale)}
 
 
 def _numbered(scene: Any, corners: int, turn: float) -> list[tuple[int, list[Point]]]:
@@ -99,31 +105,45 @@ def _numbered(scene: Any, corners: int, turn: float) -> list[tuple[int, list[Poi
 
 
 def _squares(scene: Any, scale: float) -> dict[str, Labels]:
-    """Which square's side runs here, counted from the outermost."""
+    """Which square's side runs here, counted from the outermost; where its upper left corner is."""
     outlines = [
         (i, [(x, y), (x + side, y), (x + side, y + side), (x, y + side), (x, y)])
         for i, (x, y, side) in enumerate(scene.squares)
     ]
-    return {"square": traced(outlines, scale)}
+    corners = [(x, y) for x, y, _ in scene.squares]
+    return {"square": traced(outlines, scale), "corner of a square": marked(corners, scale)}
 
 
 def _table(scene: Any, scale: float) -> dict[str, Labels]:
-    """Which upright line, from the left, and which level one, from the top, runs here."""
+    """Which upright line, from the left, and which level one, from the top, runs here; where they begin."""
     (left, right), (top, bottom) = (lines[:: len(lines) - 1] for lines in (scene.xs, scene.ys))
     upright = [(i, [(x, top), (x, bottom)]) for i, x in enumerate(scene.xs)]
     level = [(i, [(left, y), (right, y)]) for i, y in enumerate(scene.ys)]
-    return {"upright line": traced(upright, scale), "level line": traced(level, scale)}
+    return {
+        "upright line": traced(upright, scale),
+        "level line": traced(level, scale),
+        "top of a line": marked([(x, top) for x in scene.xs], scale),
+        "left of a line": marked([(left, y) for y in scene.ys], scale),
+    }
 
 
 def _routes(scene: Any, scale: float) -> dict[str, Labels]:
-    """Between which parts of the map's border the route runs that is here, or the routes do that are."""
-    one, other = [], []
+    """Between which parts of the map's border the route runs that is here, or the routes do that are.
+
+    And where routes end.
+    """
+    one, other, ends_of_all = [], [], []
     for _, _, corners, _ in scene.routes:
         ends = sorted(_part(scene, corners[i]) for i in (0, -1))
         points = [scene.place(corner) for corner in corners]
         one.append((ends[0], points))
         other.append((ends[1], points))
-    return {"route's one end": traced(one, scale), "route's other end": traced(other, scale)}
+        ends_of_all += [points[0], points[-1]]
+    return {
+        "route's one end": traced(one, scale),
+        "route's other end": traced(other, scale),
+        "end of a route": marked(ends_of_all, scale),
+    }
 
 
 def _part(scene: Any, node: tuple[int, int]) -> int:
@@ -162,7 +182,7 @@ _LABELS: Mapping[str, Callable[[Any, float], dict[str, Labels]]] = {
 }
 # Of each head: its labels of a patch (the lowest and the highest, where lines are traced), and its classes.
 HEADS = {
-    "crossing": (1, 2),
+    **dict.fromkeys(MARKS, (1, 1 + MOST)),
     "which crossing": (1, CROSSINGS),
     "ring": (2, RINGS),
     "square": (2, SQUARES),

@@ -12,7 +12,7 @@ from unblind.tiny.patches import IGNORE
 
 _CIRCLED_WEIGHT = 5.0  # of a letter under an ellipse, which covers some of it, beside the many others
 _WEIGHTS = {"place": 0.25} | dict.fromkeys(drawn.HEADS, 0.3)  # nine heads, against three of print
-_SPARSE = ("letter", "crossing")  # 0 is "nothing here", and much more frequent than the rest
+_SPARSE = ("letter", *drawn.MARKS)  # 0 is "nothing here", and much more frequent than the rest
 
 
 class Heads(nn.Module):

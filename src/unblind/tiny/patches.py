@@ -12,6 +12,7 @@ from PIL import Image
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH
 
 IGNORE = -100  # what torch's cross-entropy leaves out
+MOST = 3  # points of a patch that are told apart
 Labels = NDArray[np.int64]  # (patches, slots), IGNORE where there is none
 Point = tuple[float, float]
 
@@ -60,6 +61,16 @@ def patch_of(point: Point, scale: float) -> int:
     """The number of the patch in which a point of a picture (px) lies, once it is `scale` times as large."""
     column, row = (min(max(int(value * scale // PATCH), 0), GRID - 1) for value in point)
     return row * GRID + column
+
+
+def marked(points: Iterable[Point], scale: float) -> Labels:
+    """How many of the points lie in each patch, `MOST` at most."""
+    labels = no_labels()
+    labels[:] = 0
+    for point in points:
+        patch = patch_of(point, scale)
+        labels[patch] = min(labels[patch, 0] + 1, MOST)
+    return labels
 
 
 def along(points: Sequence[Point], step: float) -> Iterable[Point]:

@@ -14,7 +14,7 @@ from unblind.tasks.base import sample_scene
 from unblind.tasks.registry import TASKS, task_named
 from unblind.tiny import drawn
 from unblind.tiny.build import GRID, IMAGE_SIZE, PATCH
-from unblind.tiny.patches import IGNORE, along, chosen, cut, inked, patch_of, traced
+from unblind.tiny.patches import IGNORE, MOST, along, chosen, cut, inked, patch_of, traced
 
 COUNTED: dict[str, tuple[str, Callable[[str], int]]] = {
     "line-intersections": ("which crossing", int),
@@ -46,7 +46,7 @@ def test_labels_lie_where_something_is_drawn(name: str) -> None:
         ink = inked(cut(image))
         for head, marks in labels.items():
             assert marks.shape[1] == drawn.HEADS[head][0] and marks.max() < drawn.HEADS[head][1]
-            marked = marks[:, 0] > (0 if head == "crossing" else IGNORE)
+            marked = marks[:, 0] > (0 if head in drawn.MARKS else IGNORE)
             assert marked.sum() == 0 or ink[marked].mean() > 0.95, (number, head)
 
 
@@ -60,6 +60,23 @@ def test_labels_count_what_is_drawn(name: str) -> None:
         assert seen <= set(range(count(answer)))
         whole += len(seen) == count(answer)
     assert whole >= 36  # of the others two crossings, or three lines, share a patch
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "count"),
+    [
+        ("line-intersections", "crossing", int),
+        ("olympic-circles", "top of a ring", int),
+        ("olympic-pentagons", "top of a ring", int),
+        ("nested-squares", "corner of a square", int),
+        ("grid", "left of a line", lambda answer: int(answer.strip("()").split(",")[0]) + 1),
+    ],
+)
+def test_there_are_as_many_marks_as_things(name: str, head: str, count: Callable[[str], int]) -> None:
+    for number in range(40):
+        _, labels, answer = picture(name, number)
+        marks = labels[head]
+        assert marks.sum() == count(answer) or marks.max() == MOST
 
 
 def test_routes_know_both_their_ends() -> None:
