@@ -122,15 +122,15 @@ def fit(
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     settings = _settings(options, training, validation) if is_main_process() else {}
+    keep_freed_memory(loaded.device)
+    set_seed(options.seed)
+    model, options = _adapted(loaded, options)
     with (
         claim(options.out, settings, made_by="unblind train"),
         explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
         if options.resume and (metrics := finished_metrics(options, samples_per_step(options))):
             return TrainResult(options.out, options.out / "adapter", metrics)
-        keep_freed_memory(loaded.device)
-        set_seed(options.seed)
-        model, options = _adapted(loaded, options)
         checkpoint = from_main_process(partial(_begin, options))
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
