@@ -99,7 +99,7 @@ def train(options: TrainOptions) -> TrainResult:
     """
     _check(options)
     refuse_inside(options.out, options.data)
-    if options.resume and (finished := _finished(options)):
+    if options.resume and (finished := from_main_process(lambda: _finished(options))):
         return finished  # its data may be gone
     training, validation = _samples(options)
     loaded = load_as_trained(options)
@@ -129,8 +129,8 @@ def fit(
         claim(options.out, settings, made_by="unblind train"),
         explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
-        if options.resume and (metrics := finished_metrics(options, samples_per_step(options))):
-            return TrainResult(options.out, options.out / "adapter", metrics)
+        if options.resume and (finished := from_main_process(partial(_left_behind, options))):
+            return finished
         checkpoint = from_main_process(partial(_begin, options))
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
@@ -265,14 +265,18 @@ def _plain_value(value: Any) -> Any:
 def _finished(options: TrainOptions) -> TrainResult | None:
     """What a finished run left, if it is asked for again by the names that it began with."""
     found, told = read_settings(options.out) or {}, _told(options)
-    if any(found.get(name) != told.get(name) for name in ("data", "adapter")):
-        return None  # by content perhaps
-    metrics = finished_metrics(options, samples_per_step(options))
-    if metrics is None:
+    same = all(found.get(name) == told.get(name) for name in ("data", "adapter"))
+    finished = _left_behind(options) if same else None
+    if finished is None:
         return None
     contents = {key: found[key] for key in ("data_content", "adapter_content") if key in found}
     with claim(options.out, settings_to_claim(options, told | contents), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", metrics)
+        return finished
+
+
+def _left_behind(options: TrainOptions) -> TrainResult | None:
+    metrics = finished_metrics(options, samples_per_step(options))
+    return None if metrics is None else TrainResult(options.out, options.out / "adapter", metrics)
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
