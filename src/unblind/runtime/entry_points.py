@@ -1,4 +1,4 @@
-"""What other packages register by entry points; each is loaded alone, so that a broken one breaks nothing else."""
+"""What other packages register by entry points, each loaded alone: a broken one breaks nothing else."""
 
 from __future__ import annotations
 
