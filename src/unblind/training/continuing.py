@@ -126,7 +126,8 @@ def with_adapters_own(options: TrainOptions, model: PeftModel) -> TrainOptions:
             raise RecipeError(
                 f"{part} is full, and {options.adapter} has no whole weights of it; leave {part} out"
             )
-    return replace(options, **own, **scopes)
+    kept: dict[str, Any] = {**own, **scopes}
+    return replace(options, **kept)
 
 
 class LearningRate(TrainerCallback):
