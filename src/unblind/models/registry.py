@@ -67,4 +67,5 @@ def broken_families() -> dict[str, str]:
 
 
 def _loaded(entry: EntryPoint) -> Family:
-    return load_registered(entry, Family, f"the family of {entry.name}, {entry.value},", ModelError)
+    called = f"the family of {entry.name}, {entry.value},"
+    return load_registered(entry, Family, called, ModelError)  # type: ignore[type-abstract]

@@ -82,4 +82,5 @@ def _loaded(entry: EntryPoint, flag: str) -> Task[Any]:
     """The task of an entry point, which the module calls TASK where the entry point names nothing in it."""
     value = entry.value if ":" in entry.value else f"{entry.value}:TASK"
     whole = EntryPoint(entry.name, value, entry.group)
-    return load_registered(whole, Task, f"{flag} {entry.name}: {entry.value}", RecipeError)
+    called = f"{flag} {entry.name}: {entry.value}"
+    return load_registered(whole, Task, called, RecipeError)  # type: ignore[type-abstract]

@@ -126,8 +126,8 @@ def with_adapters_own(options: TrainOptions, model: PeftModel) -> TrainOptions:
             raise RecipeError(
                 f"{part} is full, and {options.adapter} has no whole weights of it; leave {part} out"
             )
-    kept: dict[str, Any] = {**own, **scopes}
-    return replace(options, **kept)
+    own |= {str(part): scope for part, scope in scopes.items()}
+    return replace(options, **own)
 
 
 class LearningRate(TrainerCallback):
