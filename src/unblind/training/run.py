@@ -90,11 +90,11 @@ def train(options: TrainOptions) -> TrainResult:
 
     Raises:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
-            without a GPU.
+            without a GPU, something else than the adapter has that training starts from.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
-        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
-            the disk is full.
+        OutputError: the folder holds something else, another run, one on other samples, one of more steps, or
+            an unfinished one and `resume` is off; the disk is full.
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
