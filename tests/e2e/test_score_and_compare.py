@@ -135,10 +135,11 @@ assert not {"torch", "transformers", "datasets", "matplotlib"} & set(sys.modules
 
 def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_path: Path) -> None:
     """Evaluate, score, compare and report, one after the other, on what each leaves for the next."""
-    flags = ["--limit", "4", "--uncircled", "--occlusion"]
+    flags = ["--limit", "4", "--uncircled", "--occlusion", "--contrast"]
     done = unblind("evaluate", "--data", dataset, "--out", tmp_path / "e", *flags)
     assert done.code == 0, done.err
     assert "blank image" in done.out and "uncircled" in done.out
+    assert "contrast pairs right:" in done.out
     settings = json.loads((tmp_path / "e" / "settings.json").read_text())
     assert (settings["blank"], settings["uncircled"], settings["occlusion"]) == (True, True, True)
     metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
@@ -146,6 +147,7 @@ def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_p
     assert {"overlap", "padding", "line_width", "case", "repeated", "look_alike"} <= set(metrics["by"])
     assert metrics["calibration"]["n"] == 4 and set(metrics["rules"]) >= {"exact", "paper"}
     assert json.loads((tmp_path / "e" / "occlusion.json").read_text())["n"] > 0
+    assert 0 < metrics["contrast"]["n"] <= 4 and set(metrics["contrast"]["both"]) == {"free", "restricted"}
     again = unblind("evaluate", "--data", dataset, "--out", tmp_path / "e", "--limit", "4")
     assert again.code == 2 and "uncircled was true, now false" in again.err
     assert (
@@ -153,4 +155,5 @@ def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_p
     )
     assert unblind("report", tmp_path / "e", "--out", tmp_path / "r.html").code == 0
     page = (tmp_path / "r.html").read_text()
-    assert "shown a blank image" in page and "Where it looks" in page
+    for expected in ("shown a blank image", "Where it looks", "Does it see, or guess?"):
+        assert expected in page
