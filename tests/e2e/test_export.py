@@ -138,7 +138,10 @@ def test_transformers_4_loads_it_completely_and_answers_the_same(
         assert done.returncode == 0, done.stderr
         assert "newly initialized" not in done.stderr
         found[name] = torch.load(tmp_path / name)
-    assert {name: answer["version"].partition(".")[0] for name, answer in found.items()} == {"5": "5", "4": "4"}
+    assert {name: answer["version"].partition(".")[0] for name, answer in found.items()} == {
+        "5": "5",
+        "4": "4",
+    }
     assert torch.equal(found["5"]["ids"], found["4"]["ids"])
     torch.testing.assert_close(found["5"]["logits"], found["4"]["logits"], rtol=1e-4, atol=1e-3)
 

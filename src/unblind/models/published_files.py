@@ -1,4 +1,4 @@
-"""A saved checkpoint's files as other versions of transformers read them: 4.57, the last of its line, and 5."""
+"""A saved checkpoint as other versions of transformers read it: 4.57, the last of its line, and 5."""
 
 from __future__ import annotations
 
