@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from unblind.data.columns import commonest
-from unblind.data.tables import SUFFIXES, read_table
+from unblind.data.tables import SUFFIXES, read_pieces
 from unblind.errors import DatasetError
 from unblind.runtime.versions import install_command
 from unblind.scoring.predictions import FILE, REQUIRED, check, read_predictions
@@ -86,7 +86,7 @@ def _rows(source: Path) -> list[Row]:
     if suffix not in SUFFIXES:
         known = ", ".join([*SUFFIXES, ".xlsx", ".eval"])
         raise DatasetError(f"{source}: no file with replies; name one that ends in {known}")
-    table = read_table(source)
+    table = next(read_pieces(source))
     images = [name for name in table.column_names if name in ("image", "images")]
     return table.drop_columns(images).to_pylist()  # type: ignore[no-any-return]
 
