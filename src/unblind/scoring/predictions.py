@@ -43,7 +43,7 @@ class Answered:
 
     @cached_property
     def accepted(self) -> list[list[str]]:
-        """For each sample all answers that count: the right one, and where several people answered, theirs."""
+        """For each sample all answers that count: the right one, and those of several people."""
         return [[row["answer"], *_texts(row.get(ACCEPTED))] for row in self.rows]
 
     @property
