@@ -126,9 +126,9 @@ torch.save({"version": transformers.__version__, "logits": logits, "ids": batch[
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["merged", "tiny", "tiny-unmarked"])
 def test_transformers_4_loads_it_completely_and_answers_the_same(
-    merged: Path, image: Path, transformers_4: Path, tmp_path: Path, what: str
+    image: Path, transformers_4: Path, tmp_path: Path, what: str, request: pytest.FixtureRequest
 ) -> None:
-    folder = EMBEDDED.get(what, merged)
+    folder = EMBEDDED.get(what) or request.getfixturevalue("merged")
     found = {}
     for name, paths in (("5", ()), ("4", (str(transformers_4),))):
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
