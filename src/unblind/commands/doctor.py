@@ -74,7 +74,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     from rich.table import Table
 
     from unblind.models.loading import choose_dtype
-    from unblind.models.memory_estimate import ROOM, reckon
+    from unblind.models.memory_estimate import fitting_job, reckon
     from unblind.runtime.device_memory import total_memory
 
     dtype = choose_dtype("auto", device)
@@ -82,18 +82,17 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
     table = Table(
         "GiB", "batch", "weights", "adapter", "optimizer", "activations", "logits", "total", box=None
     )
-    best = None
-    for job in reckon(name, revision, dtype):
+    jobs = list(reckon(name, revision, dtype))
+    for job in jobs:
         memory = job.memory
         parts = (memory.weights, memory.adapter, memory.optimizer, memory.activations, memory.logits)
         numbers = [f"{part / 2**30:.2f}" for part in (*parts, memory.total)]
         table.add_row(job.name, str(job.batch), *numbers)
-        if job.recipe and best is None and (limit is None or memory.total < ROOM * limit):
-            best = job
     console = Console(highlight=False, soft_wrap=True)
     console.print()
     console.print(table)
     there = "" if limit is None else f" (it has {limit / 2**30:.1f} GiB)"
+    best = fitting_job(jobs, limit)
     if best is None:
         print(f"No recipe fits {device}{there}; a smaller --batch-size or another model may.")
         return

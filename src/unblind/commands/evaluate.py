@@ -56,7 +56,8 @@ def evaluate(
             image=photo,answer=label.
         task: only the dataset's rows of these tasks; by default all of them.
         prompt: instead of the dataset's own: the name of one of the task's (for letters circled, highlighted,
-            circled-braces, highlighted-braces, read, word), or a text.
+            circled-braces, highlighted-braces, read, word), or a text; `answer en ` may come before it. each:
+            all questions that the task and the model's family offer, one after the other; the best counts.
         limit: only the first so many samples.
         free: also decode free answers; --no-free leaves them out.
         max_new_tokens: where a free answer is cut off, but not before the right one would end.
@@ -78,6 +79,7 @@ def evaluate(
     from unblind.data.reading import read
     from unblind.evaluation.contrast import check_twins
     from unblind.evaluation.occlusion import occlusion_check
+    from unblind.evaluation.prompts import EACH, evaluate_each
     from unblind.evaluation.questions import rows_of_tasks
     from unblind.evaluation.run import evaluate_to
     from unblind.evaluation.views import check_views
@@ -106,9 +108,14 @@ def evaluate(
         check_twins(samples)
     with claim(out, settings, made_by="unblind evaluate"):
         loaded = load(model, adapter=adapter, **loading)
-        metrics = evaluate_to(out, loaded, samples, data=data, batch_size=batch_size, **asking)
+        if prompt == EACH:
+            del asking["prompt"]
+        ask = evaluate_each if prompt == EACH else evaluate_to
+        metrics = ask(out, loaded, samples, data=data, batch_size=batch_size, **asking)
         if occlusion and is_main_process():
-            covered = occlusion_check(loaded, samples, prompt=prompt, batch_size=batch_size)
+            covered = occlusion_check(
+                loaded, samples, prompt=metrics.get("prompt", prompt), batch_size=batch_size
+            )
             write_json(out / "occlusion.json", covered)
     if is_main_process():
         show({"": metrics})
@@ -131,6 +138,11 @@ def show(runs: Mapping[str, Mapping[str, Any]]) -> None:
 
 def _accuracies(name: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
     """What a run's rows are called, their accuracies, and of how many samples."""
+    if "prompts" in metrics:
+        for prompt, accuracy in metrics["prompts"].items():
+            best = " (best)" if prompt == metrics["prompt"] else ""
+            yield f"{name} “{accuracy['question']}”{best}".strip(), accuracy, metrics["n"]
+        return
     if "tasks" not in metrics:
         yield name, metrics["accuracy"], metrics["n"]
         return

@@ -31,7 +31,8 @@ def export(
         model: the adapter's base: `tiny`, a folder with a checkpoint, or the id of a model on the hub; by
             default what the run names.
         dtype: to save in: auto (the base's own), float32, bfloat16 or float16.
-        device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight.
+        device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight, on the CPU if
+            the device is too small for that.
         revision: of the base on the hub.
         samples: drawn, to check it with.
         results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.

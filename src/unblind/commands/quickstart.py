@@ -1,18 +1,26 @@
-"""unblind quickstart: the whole story on a CPU, in the order of the flow."""
+"""unblind quickstart: the whole story, in the order of the flow; on a CPU with a model that comes along."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from unblind.commands.evaluate import show
-from unblind.recipe import TrainOptions, load_recipe
+from unblind.recipe import TrainOptions
+
+if TYPE_CHECKING:
+    import torch
 
 console = Console(highlight=False)
+
+_FAMILIAR = {  # what a step says of a model that comes along, and of any other
+    True: "Asking the blind model. It learnt to read printed words, but never what a circle means.",
+    False: "Asking the model as it is, by each question that it may know; the best of them counts.",
+}
 
 
 def quickstart(
@@ -26,7 +34,8 @@ def quickstart(
 ) -> None:
     """Draw a dataset, measure the blind model, fine-tune it, measure it again, and make the report.
 
-    All on an embedded model, on a CPU, in minutes. The same call goes on after an interruption.
+    An embedded model takes minutes on a CPU; a real one takes a GPU, and the recipe that fits it. The same
+    call goes on after an interruption.
 
     Example: `unblind quickstart --out demo`
 
@@ -36,37 +45,48 @@ def quickstart(
         train: images to learn from, half of them with random strings.
         validation: images to watch the training with.
         test: held-out images, of words and font families that no training has seen.
-        model: tiny, or tiny-unmarked, its twin whose tower was never taught to mark circled letters.
+        model: tiny; tiny-unmarked, its twin whose tower was never taught to mark circled letters; a folder
+            with a checkpoint, or the id of a model on the hub, such as google/paligemma2-3b-pt-224.
     """
     from unblind.data.dataset_options import GenerateOptions
     from unblind.data.generation import generate
+    from unblind.models.embedded import EMBEDDED
+    from unblind.models.loading import choose_device
     from unblind.report import write_report
+    from unblind.runtime.device_memory import give_back
     from unblind.runtime.outputs import claim, write_json
     from unblind.tasks.circled_letter.scene import SceneOptions
+    from unblind.training.plan import fitting_recipe
     from unblind.training.run import train as fine_tune
 
     settings = {"seed": seed, "train": train, "validation": validation, "test": test, "model": model}
+    comes_along = model in EMBEDDED
     with claim(out, settings, made_by="unblind quickstart"):
+        data, device = out / "data", choose_device()
+        recipe, values = fitting_recipe(model, device)
+        values |= {"data": str(data), "out": out / "train", "seed": seed, "resume": True}
+        options = TrainOptions(**values)
+        if not comes_along:
+            _announce(recipe, options, device, train=train, test=test)
+
         _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
-        data = out / "data"
-        scene = SceneOptions(case="mixed")  # capitals are rare in words as they are
+        # capitals are rare in words as they are
+        scene = SceneOptions(case="mixed", image_size=_image_size(model))
         images = GenerateOptions(
             train=train, validation=validation, test=test, seed=seed, random_strings=0.5, scene=scene
         )
         generate(data, images)
 
-        _tell(2, "Asking the blind model. It learnt to read printed words, but never what a circle means.")
-        blind = _evaluate(out / "blind", model, data, adapter=None)
+        _tell(2, _FAMILIAR[comes_along])
+        blind = _evaluate(out / "blind", options, adapter=None, each=not comes_along)
+        give_back()
 
         _tell(3, "Fine-tuning: LoRA adapters on vision tower, projector and language model.")
-        options = TrainOptions(
-            **load_recipe("tiny")
-            | {"model": model, "data": str(data), "out": out / "train", "seed": seed, "resume": True}
-        )
         run = fine_tune(options)
+        give_back()
 
         _tell(4, "Asking again, on words and font families that no training has seen.")
-        after = _evaluate(out / "after", model, data, adapter=run.adapter)
+        after = _evaluate(out / "after", options, adapter=run.adapter)
 
         _tell(5, "Writing the report.")
         keys = ("samples", "seconds", "samples_per_second", "trainable_parameters")
@@ -75,19 +95,56 @@ def quickstart(
         report = write_report(out / "report.html", [out])
     show({"blind": blind, "after fine-tuning": after})
     print(f"\nReport: {report}")
-    print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))} IMAGE...")
+    base = "" if model == "tiny" else f" --model {quote(model)}"
+    print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))}{base} IMAGE...")
 
 
-def _evaluate(out: Path, model: str, data: Path, adapter: Path | None) -> dict[str, Any]:
-    """Measure on the held-out split, or read what was measured before an interruption."""
+def _announce(recipe: str, options: TrainOptions, device: torch.device, *, train: int, test: int) -> None:
+    """Say what will be done with a model that takes a GPU, and how long that will take."""
+    from unblind.evaluation.prompts import offered_prompts
+    from unblind.models.loading import configuration
+    from unblind.models.registry import family_of
+    from unblind.models.speed import SHARE
+    from unblind.tasks.registry import DEFAULT_TASK, task_named
+    from unblind.training.callbacks import duration
+    from unblind.training.plan import seconds_needed
+
+    prompts = offered_prompts(task_named(DEFAULT_TASK), family_of(configuration(options.model)))
+    seconds = seconds_needed(options, device, train=train, asked=(len(prompts) + 1) * test)
+    console.print(
+        f"{options.model} on {device}: recipe {recipe}, {options.accumulation} x {options.batch_size} samples"
+        f" a step; {len(prompts)} prompts before, one after. About {duration(seconds)}, if it reaches"
+        f" {SHARE:.0%} of this device's rate; training says what it measures.",
+        soft_wrap=True,
+    )
+
+
+def _image_size(model: str) -> int:
+    """Pixels a side of what the model's tower sees; of tiny where it does not say."""
+    from unblind.models.loading import configuration
+    from unblind.tasks.circled_letter.scene import SceneOptions
+
+    vision = getattr(configuration(model), "vision_config", None)
+    return int(getattr(vision, "image_size", SceneOptions.image_size))
+
+
+def _evaluate(
+    out: Path, options: TrainOptions, *, adapter: Path | None, each: bool = False
+) -> dict[str, Any]:
+    """Measure on the held-out split, or read what was measured before an interruption.
+
+    The model is loaded as it is trained; `each` of the prompts offered is asked, or the dataset's own.
+    """
     from unblind.data.reading import read
+    from unblind.evaluation.prompts import evaluate_each
     from unblind.evaluation.run import evaluate_to
-    from unblind.models.loading import load
+    from unblind.models.loading import load_as_trained
 
     if (out / "metrics.json").exists():
         metrics: dict[str, Any] = json.loads((out / "metrics.json").read_text("utf-8"))
         return metrics
-    return evaluate_to(out, load(model, adapter=adapter), read(data, "test"), data=str(data), blank=True)
+    ask, loaded = evaluate_each if each else evaluate_to, load_as_trained(options, adapter)
+    return ask(out, loaded, read(options.data, "test"), data=options.data, blank=True)
 
 
 def _tell(step: int, text: str) -> None:

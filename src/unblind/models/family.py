@@ -33,6 +33,7 @@ class Family(ABC):
             hold a module the longer one wins, so that a projector may lie inside the vision tower.
         first_position: the position of a text's first token.
         image_text: what stands for an image in a text, and must not occur in a question.
+        question_prefixes: what pretrained checkpoints may expect before a question.
         fixed_grid: whether each image becomes one token a patch, as many for every image (`FixedGrid`).
         chat_template: for servers, where a processor has none of its own.
     """
@@ -42,6 +43,7 @@ class Family(ABC):
     parts: ClassVar[Mapping[Part, tuple[str, ...]]]
     first_position: ClassVar[int] = 0
     image_text: ClassVar[str]
+    question_prefixes: ClassVar[tuple[str, ...]] = ()
     fixed_grid: ClassVar[bool] = False
     chat_template: ClassVar[str | None] = None
 

@@ -31,7 +31,7 @@ from unblind.models.family import Family, Processor
 from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
-from unblind.recipe import Quantization
+from unblind.recipe import Quantization, TrainOptions
 from unblind.runtime.device_memory import free_memory
 from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
@@ -122,6 +122,20 @@ def load(
         loaded = replace(loaded, model=load_adapter(model, Path(adapter)), adapter=str(adapter))
     loaded.model.train(False)
     return loaded
+
+
+def load_as_trained(options: TrainOptions, adapter: str | Path | None = None) -> Loaded:
+    """Load the base of a run as the run does, and an adapter on it. Raises ModelError as `load` does."""
+    return load(
+        options.model,
+        adapter=adapter,
+        device=options.device,
+        dtype=options.dtype,
+        revision=options.revision,
+        quantization=options.quantization,
+        double_quantization=options.double_quantization,
+        quantize_vision=options.quantize_vision,
+    )
 
 
 def configuration(name: str, revision: str | None = None, *, known: bool = False) -> PreTrainedConfig:

@@ -8,7 +8,7 @@ while it lives. Kernels' own workspaces, and what the allocator cannot reuse, ar
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,8 @@ from unblind.models.vision_cache import without_tower
 from unblind.models.weights import on_meta, weight_bytes
 from unblind.recipe import Quantization, TrainOptions, load_recipe
 
-RECIPES = ("paligemma2-3b-lora", "paligemma2-3b-qlora", "seed-notebook")
+CURES = ("paligemma2-3b-lora", "paligemma2-3b-qlora")  # the faster first
+RECIPES = (*CURES, "seed-notebook")
 ROOM = 0.9  # of a device's memory: kernels and the allocator take some
 QUESTION, ANSWER = 12, 2  # tokens of our question with what is around it; of a letter and its end
 # Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
@@ -139,12 +140,12 @@ class Job:
     memory: Memory
 
 
-def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]:
+def reckon(name: str, revision: str | None, dtype: torch.dtype, *, known: bool = True) -> Iterator[Job]:
     """The jobs for a model, the fastest recipe first, each once more with single samples if they are batches.
 
-    Raises ModelError as `unblind.models.loading.load` does; official checkpoints are known without the hub.
+    Raises ModelError as `unblind.models.loading.configuration` does, which takes `known`.
     """
-    config, dtype = configuration(name, revision, known=True), stored_dtype(dtype)
+    config, dtype = configuration(name, revision, known=known), stored_dtype(dtype)
     for recipe in ("tiny",) if name in EMBEDDED else RECIPES:
         options = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
         for batch in (options.batch_size, 1):
@@ -152,6 +153,12 @@ def reckon(name: str, revision: str | None, dtype: torch.dtype) -> Iterator[Job]
             yield Job(f"train, {recipe}", recipe, batch, memory)
     yield Job("evaluate", None, 32, evaluation_memory(config, dtype))
     yield Job("evaluate, nf4", None, 32, evaluation_memory(config, dtype, quantization="nf4"))
+
+
+def fitting_job(jobs: Iterable[Job], limit: int | None) -> Job | None:
+    """The first training, and so the fastest one, that fits into `limit` bytes; None: no limit, or no job."""
+    fitting = (job for job in jobs if limit is None or job.memory.total < ROOM * limit)
+    return next((job for job in fitting if job.recipe), None)
 
 
 def _logits(base: PreTrainedModel, batch_size: int, answer: int, cached_vision: bool = False) -> Tensor:

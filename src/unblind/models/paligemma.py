@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from unblind.models.family import IGNORED, FixedGrid, Processor, targets
 from unblind.recipe import Part
+from unblind.tasks.base import ANSWER_EN
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +42,7 @@ class PaliGemma(FixedGrid):
     patch_embeddings = "model.vision_tower.embeddings"
     first_position = 1
     image_text = "<image>"
+    question_prefixes = (ANSWER_EN,)
     # the image first, then the text; the processor adds bos and the newline
     chat_template = (
         "{% for message in messages %}"

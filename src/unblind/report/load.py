@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unblind.errors import DatasetError, OutputError
-from unblind.scoring.metrics import score
+from unblind.scoring.metrics import WAYS, score
 from unblind.scoring.predictions import Answered, by_task, is_number, read_predictions
 from unblind.tasks.base import Task
 
@@ -33,6 +33,12 @@ class Evaluation:
         """Of the answers that count: the restricted ones, or else the free ones."""
         accuracy: Mapping[str, float] = self.scores["accuracy"][self.counted]
         return accuracy
+
+    @property
+    def prompts(self) -> list[Mapping[str, Any]]:
+        """The accuracies with each prompt, where several were asked (`unblind.evaluation.prompts`)."""
+        measured = self.metrics.get("prompts")
+        return [one for one in measured.values() if _is_measured(one)] if isinstance(measured, dict) else []
 
     @property
     def counted(self) -> str:
@@ -210,6 +216,14 @@ def _occlusion(folder: Path, task: Task[Any]) -> Mapping[str, Any] | None:
             f"{path} is not what `unblind evaluate --occlusion` writes; remove it, or evaluate again"
         )
     return views
+
+
+def _is_measured(value: Any) -> bool:
+    try:
+        ends = [value[way][end] for way in WAYS if value[way] for end in ("value", "low", "high")]
+        return isinstance(value["question"], str) and all(map(_is_finite, ends))
+    except (KeyError, TypeError):
+        return False
 
 
 def _is_occlusion(views: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import re
 import sys
@@ -33,17 +34,29 @@ def keep_freed_memory(device: torch.device) -> None:
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be had on a device; None where nothing tells."""
+    """Bytes that can still be had on a device; None where nothing tells.
+
+    What PyTorch has reserved of a GPU and holds no tensor in is free: it is used again, or given back.
+    """
     if device.type == "cuda":
         import torch
 
-        return torch.cuda.mem_get_info(device)[0]
+        reserved, allocated = torch.cuda.memory_reserved(device), torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + reserved - allocated
     try:
         lines = Path("/proc/meminfo").read_text("ascii").splitlines()
         fields = next(line.split() for line in lines if line.startswith("MemAvailable:"))
     except (OSError, StopIteration):
         return None
     return int(fields[1]) * 1024
+
+
+def give_back() -> None:
+    """Give the memory of models that are no longer used back to their GPU, if there is one."""
+    import torch
+
+    gc.collect()  # modules and their hooks hold each other
+    torch.cuda.empty_cache()  # without a GPU in use it does nothing
 
 
 def total_memory(device: torch.device) -> int | None:

@@ -14,9 +14,10 @@ from unblind.errors import ModelError
 from unblind.evaluation.answers import Answer, answers, ask
 from unblind.models.finite import refuse_broken_adapter
 from unblind.models.loading import DTYPES, Loaded, configuration, load
+from unblind.runtime.device_memory import give_back
 from unblind.runtime.outputs import atomic, refuse_content, write_text
 from unblind.sharing.hub_results import found_results, read_results
-from unblind.sharing.merging import Difference, merge_adapter
+from unblind.sharing.merging import BATCH, Difference, device_with_room, merge_adapter
 from unblind.sharing.model_card import model_card
 from unblind.sharing.origin import Origin, public_name, read_origin, write_origin
 from unblind.tasks.base import Row
@@ -51,7 +52,7 @@ def export(
         revision: of the base on the hub; None: what the run names.
         dtype: to save in: "auto" (the base's own), "float32", "bfloat16" or "float16". Merged and compared is
             in float32.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: "auto", "cpu", "cuda" or "mps"; the CPU is taken where it is too small.
         samples: drawn, on which it is checked.
         results: evaluation folders of the model, for the card; by default those of the quickstart that it
             belongs to.
@@ -87,9 +88,9 @@ def export(
         merged.processor.chat_template = merged.processor.chat_template or merged.family.chat_template
         merged.processor.save_pretrained(folder)
         del merged  # two models at once may be more than fits
-        rounding = compare(
-            expected, _answers(load(str(folder), device=device, dtype="float32"), rows, prompt)
-        )
+        give_back()
+        room = device_with_room(str(folder), None, device, "float32")
+        rounding = compare(expected, _answers(load(str(folder), device=room, dtype="float32"), rows, prompt))
         origin = replace(origin, merged=_told(change, saved, rounding))
         write_text(
             folder / "README.md", str(model_card("model", out.resolve().name, adapter, origin, before, after))
@@ -117,8 +118,12 @@ def compare(expected: tuple[list[Answer], Tensor], found: tuple[list[Answer], Te
 
 def _answers(loaded: Loaded, rows: Sequence[Row], prompt: str | None) -> tuple[list[Answer], Tensor]:
     """Answers, and the logits of each answer's first token: float32 (n, V), on the CPU."""
-    filled, questions = ask(loaded, rows, prompt=prompt)
-    return answers(loaded, filled, questions), filled.logits.cpu()
+    given, logits = [], []
+    for start in range(0, len(rows), BATCH):
+        filled, questions = ask(loaded, rows[start : start + BATCH], prompt=prompt)
+        given += answers(loaded, filled, questions)
+        logits.append(filled.logits.cpu())
+    return given, torch.cat(logits)
 
 
 def _refuse_overflow(merged: Loaded, dtype: str) -> None:

@@ -7,6 +7,7 @@ the answers move by that is measured here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,8 +21,17 @@ from unblind.data.generation import drawn
 from unblind.errors import ModelError
 from unblind.evaluation.answers import ask
 from unblind.models.adapters import merge
-from unblind.models.loading import Loaded, configuration, load
+from unblind.models.loading import (
+    DTYPES,
+    Loaded,
+    choose_device,
+    configuration,
+    load,
+    load_as_trained,
+)
+from unblind.models.memory_estimate import ROOM, evaluation_memory
 from unblind.recipe import TrainOptions, load_recipe
+from unblind.runtime.device_memory import free_memory, give_back
 from unblind.tasks.base import Row
 
 SAMPLES, BATCH = 32, 8
@@ -65,7 +75,7 @@ def merge_adapter(
         adapter: a run folder of `unblind train`, its folder adapter/, or any folder that peft saved.
         rows: with image and prompt, to compare the answers on; None: 32 drawn circles, held out.
         revision: of the base on the hub.
-        device: "auto", "cpu", "cuda" or "mps".
+        device: "auto", "cpu", "cuda" or "mps"; merging goes to the CPU where the device is too small.
         dtype: of the merged weights; `auto` is that of the base's checkpoint (bfloat16 for Google's).
 
     Returns:
@@ -78,27 +88,15 @@ def merge_adapter(
     """
     run = _run_options(Path(adapter))
     rows = drawn(SAMPLES) if rows is None else rows
-    prompt = None if run is None else run.prompt
-    if run is None:
-        trained = load(model, adapter=adapter, revision=revision, device=device)
-    else:
-        trained = load(
-            model,
-            adapter=adapter,
-            revision=revision,
-            device=device,
-            dtype=run.dtype,
-            quantization=run.quantization,
-            double_quantization=run.double_quantization,
-            quantize_vision=run.quantize_vision,
-        )
-    before = _next_token(trained, rows, prompt)
-    del trained
+    before = _next_token_as_trained(run, model, adapter, rows, revision=revision, device=device)
     if dtype == "auto":
         dtype = str(configuration(model, revision).dtype or torch.float32).removeprefix("torch.")
-    loaded = load(model, adapter=adapter, revision=revision, device=device, dtype=dtype)
+    room = device_with_room(model, revision, device, dtype)
+    if room != device:
+        print(f"{device} is too small for {model} as {dtype}: merging on the CPU", file=sys.stderr)
+    loaded = load(model, adapter=adapter, revision=revision, device=room, dtype=dtype)
     merged = replace(loaded, model=merge(cast(PeftModel, loaded.model)), adapter=None)
-    after = _next_token(merged, rows, prompt)
+    after = _next_token(merged, rows, run and run.prompt)
     distances = (before - after).abs().sum(-1) / 2
     return merged, Difference(
         samples=len(distances),
@@ -107,6 +105,43 @@ def merge_adapter(
         largest=float(distances.max()),
         quantization=None if run is None else run.quantization,
     )
+
+
+def device_with_room(model: str, revision: str | None, device: str, dtype: str) -> str:
+    """The name of the device on which a model's whole weights answer: the CPU if the one named is too small.
+
+    Args:
+        model: its name.
+        revision: on the hub.
+        device: "auto", "cpu", "cuda" or "mps".
+        dtype: of the weights.
+    """
+    target = choose_device(device)
+    free = free_memory(target)
+    if target.type == "cpu" or free is None:
+        return device
+    needed = evaluation_memory(configuration(model, revision), DTYPES[dtype], batch_size=BATCH).total
+    return device if needed < ROOM * free else "cpu"
+
+
+def _next_token_as_trained(
+    run: TrainOptions | None,
+    model: str,
+    adapter: str | Path,
+    rows: Sequence[Row],
+    *,
+    revision: str | None,
+    device: str,
+) -> Tensor:
+    """What `_next_token` says of the trained model, of which nothing is left in memory then."""
+    if run is None:
+        trained = load(model, adapter=adapter, revision=revision, device=device)
+    else:
+        trained = load_as_trained(replace(run, model=model, revision=revision, device=device), adapter)
+    tokens = _next_token(trained, rows, run and run.prompt)
+    del trained
+    give_back()
+    return tokens
 
 
 def _run_options(adapter: Path) -> TrainOptions | None:

@@ -10,7 +10,7 @@ import json
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -24,6 +24,8 @@ Row = Mapping[str, Any]  # a row of a dataset or of predictions, by column
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB
 S = TypeVar("S")
 
+# What PaliGemma's pretrained checkpoints expect before a question (Beyer et al. 2024, arXiv 2407.07726).
+ANSWER_EN = "answer en "
 TRIES = 1_000  # draws until a scene fits into the image and into its split
 
 
@@ -383,15 +385,22 @@ class Task(ABC, Generic[S]):
         return text
 
     def prompt_of(self, question: str, row: Row) -> Prompt:
-        """The prompt of a name, a text, or a question about a row; a new one if it is none of `prompts`."""
-        return next(
+        """The prompt of a name, a text, or a question about a row; a new one if it is none of `prompts`.
+
+        ANSWER_EN may stand before any of them, and stands before the prompt's text then.
+        """
+        asked = question.removeprefix(ANSWER_EN)
+        known = next(
             (
                 prompt
                 for name, prompt in self.prompts.items()
-                if question in (name, prompt.text, self.question(prompt.text, row))
+                if asked in (name, prompt.text, self.question(prompt.text, row))
             ),
-            Prompt(question),
+            None,
         )
+        if known is None or asked == question:
+            return known or Prompt(question)
+        return replace(known, text=ANSWER_EN + known.text)
 
     def ask_again(self, row: Row, prompt: str | None = None) -> Asked:
         """Ask about a row of a dataset: by its own question, or by another prompt (a name or a text).

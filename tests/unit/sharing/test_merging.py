@@ -7,11 +7,17 @@ import pytest
 import torch
 from peft import PeftModel
 
+import emulated_card
 import small_model
+from emulated_card import GB
 from unblind.errors import ModelError
 from unblind.models.loading import load
+from unblind.models.memory_estimate import Memory
+from unblind.models.paligemma_shapes import known_config
 from unblind.recipe import TrainOptions
-from unblind.sharing.merging import merge_adapter
+from unblind.runtime.device_memory import free_memory
+from unblind.sharing.export import export
+from unblind.sharing.merging import device_with_room, merge_adapter
 from unblind.training.run import fit
 
 ROWS = list(small_model.samples(6, seed=3))
@@ -85,3 +91,48 @@ def test_no_samples_are_refused(base: Path, tmp_path: Path) -> None:
     out = run(base, tmp_path / "run", max_steps=1)
     with pytest.raises(ModelError, match="no samples"):
         merge_adapter(str(base), out, [])
+
+
+def test_what_pytorch_reserves_and_does_not_use_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    card = emulated_card.install(monkeypatch, 16 * GB, {})
+    card.allocate(10 * GB)
+    card.free(10 * GB)
+    assert card.reserved == 10 * GB
+    assert free_memory(torch.device("cuda")) == 16 * GB - emulated_card.CONTEXT
+
+
+@pytest.mark.parametrize(
+    ("total", "model", "device"),
+    [
+        (16 * GB, "google/paligemma2-3b-pt-224", "cuda"),
+        (24 * GB, "google/paligemma2-3b-pt-448", "cuda"),
+        (12 * GB, "google/paligemma2-3b-pt-224", "cpu"),
+        (24 * GB, "google/paligemma2-10b-pt-224", "cpu"),
+    ],
+)
+def test_a_card_that_is_too_small_leaves_merging_to_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, total: int, model: str, device: str
+) -> None:
+    emulated_card.install(monkeypatch, total, {})
+    monkeypatch.setattr("unblind.sharing.merging.configuration", lambda name, _: known_config(name))
+    assert device_with_room(model, None, "cuda", "float32") == device
+
+
+@pytest.mark.parametrize(("total", "devices"), [(16, ["cuda", "cuda", "cuda"]), (11, ["cuda", "cpu", "cpu"])])
+def test_export_has_one_model_on_a_card_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    base: Path,
+    tmp_path: Path,
+    total: int,
+    devices: list[str],
+) -> None:
+    """Trained in bfloat16, merged in float32, loaded again: 6 and 12 GB, as PaliGemma 2 3B has."""
+    out = run(base, tmp_path / "run", dtype="bfloat16", max_steps=1)
+    card = emulated_card.install(monkeypatch, total * GB, {"bfloat16": 6 * GB, "float32": 12 * GB})
+    monkeypatch.setattr("unblind.sharing.merging.evaluation_memory", lambda *_, **__: Memory(weights=12 * GB))
+    export(tmp_path / "merged", out, model=str(base), device="cuda", dtype="float32", samples=2)
+    assert card.loaded == devices
+    assert ("merging on the CPU" in capfd.readouterr().err) == ("cpu" in devices)
+    assert card.most == (12 * GB if "cuda" in devices[1:] else 6 * GB)
+    assert card.allocated == 0

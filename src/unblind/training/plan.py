@@ -1,0 +1,53 @@
+"""How a model is cured on a device: the recipe that fits, and the time that it will take."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from unblind.errors import ModelError
+from unblind.models.embedded import EMBEDDED
+from unblind.models.loading import choose_dtype, configuration
+from unblind.models.memory_estimate import CURES, fitting_job, reckon
+from unblind.models.speed import SHARE, evaluation_operations, matrix_rate, training_operations
+from unblind.recipe import TrainOptions, load_recipe
+from unblind.runtime.device_memory import total_memory
+
+
+def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any]]:
+    """The name of the fastest recipe with which a model is trained on a device, and its options.
+
+    The batch is the recipe's, or else single samples, with as many to an optimizer step.
+
+    Raises:
+        ModelError: none fits; or as `unblind.models.loading.configuration` does.
+    """
+    if model in EMBEDDED:
+        return "tiny", load_recipe("tiny") | {"model": model}
+    limit = total_memory(device)
+    jobs = reckon(model, None, choose_dtype("auto", device), known=False)
+    job = fitting_job((job for job in jobs if job.recipe in CURES), limit)
+    if job is None or job.recipe is None:
+        raise ModelError(
+            f"no recipe for {model} fits {device} ({(limit or 0) / 2**30:.1f} GiB); take a smaller model, or"
+            f" see what it needs: `unblind doctor --model {model}`"
+        )
+    options = load_recipe(job.recipe) | {"model": model}
+    together = options["batch_size"] * options["accumulation"]
+    return job.recipe, options | {"batch_size": job.batch, "accumulation": math.ceil(together / job.batch)}
+
+
+def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, asked: int) -> float:
+    """The time that training on `train` samples, its validation, and `asked` questions take, by reckoning.
+
+    It is what the operations take at `SHARE` of the device's own rate on large matrices, which is measured.
+    """
+    config = configuration(options.model)
+    steps = math.ceil(train * options.epochs / (options.batch_size * options.accumulation))
+    watched = math.ceil(steps / options.eval_every) * options.eval_samples if options.eval_every else 0
+    work = train * options.epochs * training_operations(config, options)
+    work += (watched + asked) * evaluation_operations(config)
+    rate = matrix_rate(device, choose_dtype("auto", device), 8192 if device.type == "cuda" else 1024)
+    return work / (SHARE * rate)
