@@ -411,7 +411,7 @@ class Task(ABC, Generic[S]):
         return known if asked == question else replace(known, text=ANSWER_EN + known.text)
 
     def _reply_like(self, question: str) -> Callable[[str], str]:
-        """How a question in other words wants its answer: as that of `prompts` which shows the same example."""
+        """How a question in other words wants its answer: as one of `prompts` that shows the same example."""
         wanted = example_in(question)
         own = (prompt.reply for prompt in self.prompts.values() if example_in(prompt.text) == wanted)
         return next(own, bare) if wanted else bare
