@@ -117,7 +117,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if "/resolve/" in self.path:
             self.give_file()
             return
-        name = self.path.removeprefix("/api/").partition("?")[0]
+        asked = self.path.removeprefix("/api/").partition("?")[0]
+        name, _, listed = asked.partition("/tree/")
+        name = name.partition("/revision/")[0]
+        if listed and name in self.hub.repos:
+            folder = listed.partition("/")[2]
+            inside = [path for path in self.hub.files(name) if path.startswith(folder)]
+            self.reply(200, [{"type": "file", "path": path, "size": 0, "oid": "0" * 40} for path in inside])
+            return
         if name not in self.hub.repos:
             self.refuse(404, "Repository not found", "RepoNotFound")
             return

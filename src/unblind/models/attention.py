@@ -8,6 +8,7 @@ sdpa cannot do that, and flex can.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 
 import torch
 from transformers import PreTrainedModel
@@ -40,6 +41,7 @@ def trainable_attention(attention: Attention, device: torch.device) -> Attention
     return "auto"
 
 
+@lru_cache(maxsize=64)
 def say_without(attention: Attention, reason: str, instead: str) -> None:
-    """Say that an attention cannot be had, and which takes its place."""
+    """Say, once, that an attention cannot be had, and which takes its place."""
     print(f"--attention {attention}: {reason}; going on with {instead}", file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import small_model
-from unblind.models.attention import set_attention, trainable_attention
+from unblind.models.attention import say_without, set_attention, trainable_attention
 from unblind.models.memory_estimate import evaluation_memory, training_memory
 from unblind.models.paligemma_shapes import known_config
 from unblind.recipe import Attention, TrainOptions, load_recipe
@@ -18,6 +18,11 @@ ROWS = [
     {**small_model.samples(1)[0], "prompt": "Which letter is being circled?", "answer": "abc"},
     {**small_model.samples(2)[1], "prompt": "Dark?", "answer": "b"},  # padded on the left
 ]
+
+
+@pytest.fixture(autouse=True)
+def nothing_said_yet() -> None:
+    say_without.cache_clear()
 
 
 def sharp_model() -> torch.nn.Module:
@@ -40,6 +45,7 @@ def logits(attention: Attention, cap: float | None, **batch: torch.Tensor) -> to
 
 @pytest.mark.slow  # it is compiled
 @pytest.mark.timeout(900)
+@pytest.mark.filterwarnings("ignore")  # of transformers about PyTorch, and of PyTorch's compiler
 def test_flex_gives_the_logits_of_eager() -> None:
     batch = small_model.collator()(ROWS)
     batch = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids", "pixel_values")}
@@ -99,8 +105,8 @@ def test_what_is_reckoned(checkpointing: bool) -> None:
 
 
 def test_evaluation_takes_less_with_flex() -> None:
-    config = known_config("google/paligemma2-3b-pt-448")
+    config = known_config("google/paligemma2-3b-pt-896")
     eager, flex = (
-        evaluation_memory(config, torch.bfloat16, batch_size=4, attention=name) for name in ("eager", "flex")
+        evaluation_memory(config, torch.bfloat16, batch_size=1, attention=name) for name in ("eager", "flex")
     )
-    assert flex.activations < eager.activations / 2
+    assert eager.activations - flex.activations > 2 * 8 * 4096**2 * 2
