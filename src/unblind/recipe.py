@@ -36,6 +36,7 @@ class TrainOptions:
         prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
         columns: what the dataset calls image, prompt and answer, where they have other names
             (image=photo,answer=label).
+        adapter: one to start from, a run's folder or one that peft saved; its rank and the like are kept.
         language: what is trained of the language model: LoRA, all of it, or nothing.
         projector: likewise, of the projector.
         vision: likewise, of the vision tower.
@@ -77,7 +78,8 @@ class TrainOptions:
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         workers: processes that prepare batches; 0: the training process itself.
-        resume: go on with this folder's run after an interruption.
+        resume: go on with this folder's run after an interruption, or for more steps than it has done
+            (--max-steps).
     """
 
     data: str
@@ -87,6 +89,7 @@ class TrainOptions:
     prompt: str | None = None
     columns: tuple[str, ...] = ()
     # what is trained
+    adapter: Path | None = None
     language: Adapter[Scope] = "lora"
     projector: Adapter[Scope] = "lora"
     vision: Adapter[Scope] = "lora"

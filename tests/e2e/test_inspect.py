@@ -1,5 +1,7 @@
 """Our samples under Inspect: with its mock model, and over HTTP from `transformers serve`."""
 
+from __future__ import annotations
+
 import base64
 import gc
 import io
@@ -10,15 +12,21 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from unblind.data.dataset_options import DatasetOptions
+from unblind.data.generation import generate
 from unblind.errors import RecipeError
 from unblind.models.embedded import TINY
+
+if TYPE_CHECKING:
+    from inspect_ai.model import ModelOutput
 
 pytest.importorskip("inspect_ai", reason="Inspect is not installed: pip install -e '.[inspect]'")
 
@@ -60,23 +68,86 @@ def test_samples_and_rules(dataset: Path) -> None:
         circled_letter(data=str(dataset), rule="loose")
 
 
+@pytest.fixture(scope="module")
+def two_tasks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Circles and squares in turn."""
+    out = tmp_path_factory.mktemp("two") / "data"
+    names = ("two-circles", "nested-squares")
+    generate(out, DatasetOptions(task=names, train=2, validation=2, test=8), workers=1)
+    return out
+
+
+def replies(texts: Sequence[str]) -> list[ModelOutput]:
+    """What Inspect's mock model says, one after the other."""
+    from inspect_ai.model import ModelOutput, ModelUsage
+
+    outputs = [ModelOutput.from_content("mockllm/model", text) for text in texts]
+    for output in outputs:
+        output.usage = ModelUsage()  # counting tokens would fetch a vocabulary from the internet
+    return outputs
+
+
+def test_the_samples_of_each_task(two_tasks: Path) -> None:
+    from unblind.evaluation.inspect_task import blindtest
+
+    rows = pq.read_table(two_tasks / "data" / "test-00000-of-00001.parquet").to_pylist()
+    samples = blindtest(data=str(two_tasks), limit=2).dataset
+    assert [sample.metadata["task"] for sample in samples] == ["two-circles", "nested-squares"] * 2
+    assert [(sample.id, sample.target) for sample in samples] == [
+        (row["id"], row["answer"]) for row in rows[:4]
+    ]
+    assert [sample.input[0].content[1].text for sample in samples] == [row["prompt"] for row in rows[:4]]
+    squares = blindtest(data=str(two_tasks), task="nested-squares").dataset
+    assert {sample.metadata["task"] for sample in squares} == {"nested-squares"} and len(squares) == 4
+    with pytest.raises(RecipeError, match=r"task=\.\.\. grid: the data has no such task"):
+        blindtest(data=str(two_tasks), task="grid")
+    with pytest.raises(RecipeError, match="unknown rule loose"):
+        blindtest(data=str(two_tasks), rule="loose")
+
+
+@pytest.mark.filterwarnings("ignore")  # of Inspect's own
+def test_each_task_has_its_accuracy(two_tasks: Path, tmp_path: Path) -> None:
+    """By the registered name; each reply is read by its own task."""
+    import inspect_ai
+    from inspect_ai.model import get_model
+
+    rows = pq.read_table(two_tasks / "data" / "test-00000-of-00001.parquet").to_pylist()[:6]
+    circles, squares = [rows[i]["answer"] for i in (0, 2, 4)], [rows[i]["answer"] for i in (1, 3, 5)]
+    wrong = "No" if circles[2] == "Yes" else "Yes"
+    texts = [circles[0], "{" + squares[0] + "}", circles[1] + ".", "ninety", wrong, "0"]
+    found = inspect_ai.eval(
+        "unblind/blindtest",
+        task_args={"data": str(two_tasks), "limit": 3},
+        model=get_model("mockllm/model", custom_outputs=replies(texts)),
+        log_dir=str(tmp_path),
+        display="none",
+        max_samples=1,
+    )
+    assert found[0].status == "success", found[0].error
+    metrics = {
+        name: metric.value for score in found[0].results.scores for name, metric in score.metrics.items()
+    }
+    assert metrics["two-circles"] == pytest.approx(2 / 3)
+    assert metrics["nested-squares"] == pytest.approx(1 / 3)
+    assert metrics["mean"] == metrics["accuracy"] == pytest.approx(1 / 2)
+    assert metrics["two-circles stderr"] == pytest.approx(1 / 3)
+    gc.collect()  # as below
+
+
 @pytest.mark.filterwarnings("ignore")  # of Inspect's own
 @pytest.mark.parametrize(("rule", "right"), [("exact", 1 / 3), ("any-case", 2 / 3)])
 def test_how_replies_are_scored(dataset: Path, tmp_path: Path, rule: str, right: float) -> None:
     """By the task's registered name, with Inspect's mock model."""
     import inspect_ai
-    from inspect_ai.model import ModelOutput, ModelUsage, get_model
+    from inspect_ai.model import get_model
 
     rows = pq.read_table(dataset / "data" / "test-00000-of-00001.parquet").to_pylist()
     answers = [row["answer"] for row in rows[:3]]
     texts = ["{" + answers[0] + "}", answers[1].swapcase(), f"The letter is {answers[2]}."]
-    outputs = [ModelOutput.from_content("mockllm/model", text) for text in texts]
-    for output in outputs:
-        output.usage = ModelUsage()  # counting tokens would fetch a vocabulary from the internet
     found = inspect_ai.eval(
         "unblind/circled_letter",
         task_args={"data": str(dataset), "limit": 3, "rule": rule},
-        model=get_model("mockllm/model", custom_outputs=outputs),
+        model=get_model("mockllm/model", custom_outputs=replies(texts)),
         log_dir=str(tmp_path),
         display="none",
         max_samples=1,

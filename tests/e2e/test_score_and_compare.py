@@ -44,9 +44,9 @@ def poor(tmp_path: Path) -> Path:
 def test_score_shows_all_rules_side_by_side(unblind: Run, good: Path, tmp_path: Path) -> None:
     done = unblind("score", good, "--out", tmp_path / "scores.json")
     assert done.code == 0, done.err
-    shown = {line.split()[0]: line.split()[1] for line in done.out.splitlines()[2:7]}
+    shown = {line.split()[0]: line.split()[1] for line in done.out.splitlines()[2:8]}
     assert shown == {
-        "exact": "83.3%", "any-case": "100.0%",
+        "exact": "83.3%", "any-case": "100.0%", "lenient": "100.0%",
         "paper": "33.3%", "vlmevalkit": "16.7%", "lmms-eval": "100.0%",
     }  # fmt: skip
     written = json.loads((tmp_path / "scores.json").read_text())
@@ -57,6 +57,26 @@ def test_score_shows_all_rules_side_by_side(unblind: Run, good: Path, tmp_path: 
 def test_score_by_one_rule_from_the_file_itself(unblind: Run, good: Path) -> None:
     done = unblind("score", good / "predictions.parquet", "--rule", "paper")
     assert done.code == 0 and "paper" in done.out and "lmms-eval" not in done.out
+
+
+def test_what_others_saved_is_scored_and_compared(unblind: Run, tmp_path: Path) -> None:
+    """A CSV and JSON lines, with names of their own."""
+    (tmp_path / "a.csv").write_text("said,truth\nThere are **3**.,3\n{2},2\n")
+    lines = [{"index": n, "truth": str(3 - n), "prediction": "2"} for n in range(2)]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    named = ("--columns", "reply=said,answer=truth", "--task", "subway")
+    done = unblind("score", tmp_path / "a.csv", *named, "--out", tmp_path / "o.json")
+    assert done.code == 0, done.err
+    rules = json.loads((tmp_path / "o.json").read_text())["rules"]
+    assert {name: value["value"] for name, value in rules.items()} == {
+        "exact": 0.5, "any-case": 0.5, "lenient": 1, "paper": 0.5, "vlmevalkit": 0.5, "lmms-eval": 1,
+    }  # fmt: skip
+    (tmp_path / "a.csv").write_text("reply,answer\nThere are **3**.,3\n{2},2\n")
+    (tmp_path / "b.jsonl").write_text((tmp_path / "b.jsonl").read_text().replace("truth", "target"))
+    done = unblind("compare", tmp_path / "a.csv", tmp_path / "b.jsonl", "--by", "lenient")
+    assert done.code == 0 and "100.0%" in done.out and "50.0%" in done.out, done
+    done = unblind("score", tmp_path / "a.csv", "--task", "sea")
+    assert done.code == 2 and "--task sea: no such task" in done.err
 
 
 def test_compare(unblind: Run, good: Path, poor: Path, tmp_path: Path) -> None:
@@ -115,10 +135,11 @@ assert not {"torch", "transformers", "datasets", "matplotlib"} & set(sys.modules
 
 def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_path: Path) -> None:
     """Evaluate, score, compare and report, one after the other, on what each leaves for the next."""
-    flags = ["--limit", "4", "--uncircled", "--occlusion"]
+    flags = ["--limit", "4", "--uncircled", "--occlusion", "--contrast"]
     done = unblind("evaluate", "--data", dataset, "--out", tmp_path / "e", *flags)
     assert done.code == 0, done.err
     assert "blank image" in done.out and "uncircled" in done.out
+    assert "contrast pairs right:" in done.out
     settings = json.loads((tmp_path / "e" / "settings.json").read_text())
     assert (settings["blank"], settings["uncircled"], settings["occlusion"]) == (True, True, True)
     metrics = json.loads((tmp_path / "e" / "metrics.json").read_text())
@@ -126,6 +147,7 @@ def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_p
     assert {"overlap", "padding", "line_width", "case", "repeated", "look_alike"} <= set(metrics["by"])
     assert metrics["calibration"]["n"] == 4 and set(metrics["rules"]) >= {"exact", "paper"}
     assert json.loads((tmp_path / "e" / "occlusion.json").read_text())["n"] > 0
+    assert 0 < metrics["contrast"]["n"] <= 4 and set(metrics["contrast"]["both"]) == {"free", "restricted"}
     again = unblind("evaluate", "--data", dataset, "--out", tmp_path / "e", "--limit", "4")
     assert again.code == 2 and "uncircled was true, now false" in again.err
     assert (
@@ -133,4 +155,5 @@ def test_an_evaluation_with_all_its_questions(unblind: Run, dataset: Path, tmp_p
     )
     assert unblind("report", tmp_path / "e", "--out", tmp_path / "r.html").code == 0
     page = (tmp_path / "r.html").read_text()
-    assert "shown a blank image" in page and "Where it looks" in page
+    for expected in ("shown a blank image", "Where it looks", "Does it see, or guess?"):
+        assert expected in page

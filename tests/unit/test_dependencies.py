@@ -15,7 +15,7 @@ tomllib = pytest.importorskip("tomllib", reason="Python 3.10 cannot read pyproje
 
 ROOT = Path(__file__).parents[2]
 # extras that a user chooses; the others are for developers
-USERS = {"demo", "gpu", "heic", "inspect", "nltk", "ray"}
+USERS = {"demo", "gpu", "heic", "inspect", "nltk", "ray", "xlsx"}
 
 
 def imported(folder: Path) -> dict[str, Path]:

@@ -20,18 +20,20 @@ def compare(
 
     Args:
         a: a predictions.parquet, the folder of `unblind evaluate` that holds one, or published:MODEL, whose
-            answers to the benchmark's images came with these.
+            answers to the benchmark's images came with these; or what another program saved, as for
+            `unblind score`.
         b: likewise; one of the two must be predictions.
-        by: which answers count: restricted, free, or free ones by a rule (exact, any-case, paper, vlmevalkit,
-            lmms-eval). A published record is as published.
+        by: which answers count: restricted, free, or free ones by a rule (exact, any-case, lenient, paper,
+            vlmevalkit, lmms-eval). A published record is as published.
         prompt: which question the published model answered: the name of a task's prompt (circled,
             highlighted), or a text; by default the samples' own.
         out: a JSON file to write the numbers to as well.
     """
+    from unblind.evaluation.saved_replies import read_replies
     from unblind.runtime.outputs import write_json
     from unblind.scoring.compare import compare_sources
 
-    comparison = compare_sources(a, b, by=by, prompt=prompt)
+    comparison = compare_sources(a, b, by=by, prompt=prompt, reader=read_replies)
     show(comparison)
     if out is not None:
         write_json(out, comparison)

@@ -35,6 +35,7 @@ def evaluate(
     blank: bool = True,
     uncircled: Annotated[bool, Parameter(negative=())] = False,
     occlusion: Annotated[bool, Parameter(negative=())] = False,
+    contrast: Annotated[bool, Parameter(negative=())] = False,
     batch_size: Machine[Count] = 32,
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
@@ -67,6 +68,8 @@ def evaluate(
             its ellipse; needs the scenes of our own Parquet datasets.
         occlusion: also leave out one part of each picture after another, such as the ellipse, the circled
             letter or another one, and write occlusion.json; needs the scenes too.
+        contrast: also ask about each picture's twin, which differs in one small thing by which the right
+            answer changes, and count the pairs of which both are right; needs the scenes too.
         batch_size: samples at once; half as many each time that the memory runs out.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
@@ -77,6 +80,7 @@ def evaluate(
     """
     from unblind.data.columns import columns_named
     from unblind.data.reading import read
+    from unblind.evaluation.contrast import check_twins
     from unblind.evaluation.occlusion import occlusion_check
     from unblind.evaluation.prompts import EACH, evaluate_each
     from unblind.evaluation.questions import rows_of_tasks
@@ -91,6 +95,7 @@ def evaluate(
     loading["quantization"] = quantization
     asking: dict[str, Any] = {"prompt": prompt, "free": free, "max_new_tokens": max_new_tokens}
     asking |= {"blank": blank, "uncircled": uncircled}
+    asking |= {"contrast": True} if contrast else {}  # folders of before have no such setting
     settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
     settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
     settings |= loading | asking
@@ -104,6 +109,8 @@ def evaluate(
     for flag, asked in (("--occlusion", occlusion), ("--uncircled", uncircled)):
         if asked:
             check_views(samples, flag)
+    if contrast:
+        check_twins(samples)
     with claim(out, settings, made_by="unblind evaluate"):
         loaded = load(model, adapter=adapter, **loading)
         if prompt == EACH:
@@ -172,8 +179,16 @@ def _show_beside(console: Console, task: str, runs: Mapping[str, Mapping[str, An
     if common:
         console.print(f"{about}Without sight: {_listed(common)}")
     for name, metrics in runs.items():
+        if pairs := metrics.get("contrast"):
+            console.print(f"{about}{name.capitalize() or 'This model'}, {_pairs(pairs)}")
         if own := {n: rate for n, rate in metrics["base_rates"].items() if n in OF_THE_MODEL}:
             console.print(f"{about}{name.capitalize() or 'This model'}, shown nothing to see: {_listed(own)}")
+
+
+def _pairs(contrast: Mapping[str, Any]) -> str:
+    """How many contrast pairs both of which are right."""
+    ways = [f"{percent(share)} {way}" for way, share in contrast["both"].items() if share]
+    return f"both of {contrast['n']:,} contrast pairs right: {', '.join(reversed(ways))}"
 
 
 def _listed(rates: dict[str, float]) -> str:

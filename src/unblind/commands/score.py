@@ -11,25 +11,43 @@ from rich.table import Table
 from unblind.commands.evaluate import counted, percent
 
 
-def score(predictions: Path, *, rule: str | None = None, out: Path | None = None) -> None:
-    """Score saved predictions again under any rule, without the model.
+def score(
+    predictions: Path,
+    *,
+    rule: str | None = None,
+    columns: tuple[str, ...] = (),
+    task: str | None = None,
+    out: Path | None = None,
+) -> None:
+    """Score saved replies under any rule, without the model: ours, or those that other programs saved.
 
     Example: `unblind score after --rule vlmevalkit`
 
     Args:
-        predictions: a predictions.parquet, or the folder of `unblind evaluate` that holds one.
-        rule: exact, any-case, paper, vlmevalkit or lmms-eval (docs/scoring.md says what each counts); all of
-            them side by side if none is named.
+        predictions: a predictions.parquet, or the folder of `unblind evaluate` that holds one; or a Parquet,
+            CSV, JSON or JSON-lines file, such as lmms-eval's samples, VLMEvalKit's workbook (.xlsx), or an
+            Inspect log.
+        rule: exact, any-case, lenient, paper, vlmevalkit or lmms-eval (docs/scoring.md says what each
+            counts); all of them side by side if none is named.
+        columns: what another program's file calls them, where that is not clear: reply=text,answer=label
+            (and id, prompt, task).
+        task: which task another program's file is about, where it does not say.
         out: a JSON file to write the numbers to as well.
     """
+    from unblind.data.columns import columns_named
     from unblind.errors import DatasetError
+    from unblind.evaluation.saved_replies import read_replies
     from unblind.runtime.outputs import write_json
-    from unblind.scoring.predictions import by_task, read_predictions
+    from unblind.scoring.predictions import by_task
     from unblind.scoring.rules import check_rule
+    from unblind.tasks.registry import task_named
 
     if rule is not None:
         check_rule(rule)
-    parts = by_task(read_predictions(predictions))
+    if task is not None:
+        task = task_named(task).name
+    named = columns_named(columns, ("reply", "answer", "id", "prompt", "task"))
+    parts = by_task(read_replies(predictions, named, task))
     tasks = {name: _numbers(answered, rule) for name, answered in parts.items()}
     if all(numbers["rules"] is None for numbers in tasks.values()):
         raise DatasetError(

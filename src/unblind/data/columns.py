@@ -19,30 +19,35 @@ NAMES = {
     "answer": ("groundtruth", "suffix", "circled_letter"),
     "index": ("circled_index",),
 }
-_OURS = "image|prompt|answer|id|task|split"
+OURS = ("image", "prompt", "answer", "id", "task", "split")
 _ASKS, _ANSWERS = {"human", "user"}, {"gpt", "assistant", "model", "chatgpt", "bing", "bard"}
 
 
-def columns_named(texts: Iterable[str]) -> dict[str, str]:
+def columns_named(texts: Iterable[str], ours: Sequence[str] = OURS) -> dict[str, str]:
     """Texts like "image=photo,answer=label" as a mapping from our columns to theirs.
+
+    Args:
+        texts: each with one column, or several and commas between them.
+        ours: those that there are.
 
     Raises:
         RecipeError: no such text, or a column that we do not have.
     """
     columns: dict[str, str] = {}
     for text in texts:
-        for pair in re.split(rf",(?=\s*(?:{_OURS})=)", text):  # a prompt may hold commas
-            ours, equals, theirs = (part.strip() for part in pair.partition("="))
-            if not equals or not theirs or ours not in _OURS.split("|"):
+        for pair in re.split(rf",(?=\s*(?:{'|'.join(ours)})=)", text):  # a prompt may hold commas
+            name, equals, theirs = (part.strip() for part in pair.partition("="))
+            if not equals or not theirs or name not in ours:
                 raise RecipeError(
-                    f"--columns {pair!r} names no column; write OURS=THEIRS, and ours are"
-                    f" {_OURS.replace('|', ', ')}"
+                    f"--columns {pair!r} names no column; write OURS=THEIRS, and ours are {', '.join(ours)}"
                 )
-            columns[ours] = theirs
+            columns[name] = theirs
     return columns
 
 
-def with_our_columns(table: pa.Table, columns: Mapping[str, str], source: str) -> pa.Table:
+def with_our_columns(
+    table: pa.Table, columns: Mapping[str, str], source: str, first_row: int = 0
+) -> pa.Table:
     """The table with `image`, `prompt` and `answer`, as far as it has them under other names or in a chat.
 
     Args:
@@ -50,6 +55,7 @@ def with_our_columns(table: pa.Table, columns: Mapping[str, str], source: str) -
         columns: ours to theirs, as the user names them. For `prompt` also a text of several words: the
             question of every row.
         source: what an error names.
+        first_row: the number that it gives to the table's first row.
 
     Raises:
         DatasetError: no such column, more than one turn or image in a row.
@@ -58,16 +64,17 @@ def with_our_columns(table: pa.Table, columns: Mapping[str, str], source: str) -
         table = _named(table, ours, theirs, source)
     for chat in ("conversations", "messages"):
         if chat in table.column_names and not {"prompt", "answer"} <= set(table.column_names):
-            table = _from_chat(table, chat, source)
+            table = _from_chat(table, chat, source, first_row)
             break
     if "images" in table.column_names and "image" not in table.column_names:
-        table = _put(table, "image", _only_images(table["images"], source)).drop_columns(["images"])
+        images = _only_images(table["images"], source, first_row)
+        table = _put(table, "image", images).drop_columns(["images"])
     for ours, others in NAMES.items():
         known = next((name for name in others if name in table.column_names), None)
         if known and ours not in table.column_names:
             table = renamed(table, known, ours)
     if "answers" in table.column_names and "answer" not in table.column_names:
-        table = _put(table, "answer", pa.array(map(_commonest, table["answers"].to_pylist()), pa.string()))
+        table = _put(table, "answer", pa.array(map(commonest, table["answers"].to_pylist()), pa.string()))
     return table
 
 
@@ -98,8 +105,9 @@ def _put(table: pa.Table, name: str, column: Any) -> pa.Table:
     return table.append_column(name, column)
 
 
-def _from_chat(table: pa.Table, chat: str, source: str) -> pa.Table:
-    turns = [_turn(messages, f"{source}, row {row}") for row, messages in enumerate(table[chat].to_pylist())]
+def _from_chat(table: pa.Table, chat: str, source: str, first_row: int) -> pa.Table:
+    rows = enumerate(table[chat].to_pylist(), first_row)
+    turns = [_turn(messages, f"{source}, row {row}") for row, messages in rows]
     prompts, answers, images = (
         (list(column) for column in zip(*turns, strict=True)) if turns else ([], [], [])
     )
@@ -148,18 +156,20 @@ def _image_of(part: Mapping[str, Any]) -> str | None:
     return image if isinstance(image, str) else None
 
 
-def _only_images(column: pa.ChunkedArray, source: str) -> Any:
+def _only_images(column: pa.ChunkedArray, source: str, first_row: int) -> Any:
     """A list of one image a row as a column of images."""
     if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)):
         return column
     counts = pc.fill_null(pc.list_value_length(column), 0)
     row = pc.index(pc.equal(counts, pa.scalar(1, counts.type)), False).as_py()
     if row >= 0:
-        raise DatasetError(f"{source}, row {row}: has {counts[row]} images; one image a row is supported")
+        raise DatasetError(
+            f"{source}, row {first_row + row}: has {counts[row]} images; one image a row is supported"
+        )
     return pc.list_flatten(column)
 
 
-def _commonest(answers: Any) -> str | None:
+def commonest(answers: Any) -> str | None:
     """Of several people's answers the most frequent one, the first of these, as VQAv2 counts them."""
     if not isinstance(answers, Sequence) or isinstance(answers, str):
         return answers if isinstance(answers, str) else None

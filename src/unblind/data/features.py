@@ -47,8 +47,10 @@ def class_names(schema: pa.Schema) -> dict[str, list[str]]:
     }
 
 
-def with_class_names(table: pa.Table, columns: Iterable[str], source: str) -> pa.Table:
+def with_class_names(table: pa.Table, columns: Iterable[str], source: str, first_row: int = 0) -> pa.Table:
     """The table with the names of classes instead of their numbers in these columns.
+
+    Errors name the source and the row, of which the table's first has the number `first_row`.
 
     Raises:
         DatasetError: a number that no class has.
@@ -57,7 +59,7 @@ def with_class_names(table: pa.Table, columns: Iterable[str], source: str) -> pa
     for name in columns:
         if name in classes and name in table.column_names:
             texts = [_class_name(number, classes[name], f"{source}, row {row}: {name}")
-                     for row, number in enumerate(table[name].to_pylist())]  # fmt: skip
+                     for row, number in enumerate(table[name].to_pylist(), first_row)]  # fmt: skip
             place = table.column_names.index(name)
             table = table.set_column(place, name, pa.array(texts, pa.string()))
     return table

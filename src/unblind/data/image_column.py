@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 from unblind.data.images import embedded, short
 from unblind.errors import DatasetError
 
+_IMAGE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
 
 def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], source: str) -> pa.Table:
     """The table with `image` as a struct {bytes, path}, paths absolute.
@@ -25,9 +27,44 @@ def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], s
     Raises:
         DatasetError: no images, an address on the web, a path out of `homes`.
     """
+    return with_absolute_paths(with_bytes(table, source), bases, homes, source)
+
+
+def with_bytes(table: pa.Table, source: str) -> pa.Table:
+    """The table with `image` as a struct {bytes, path}, paths as they are written; base64 is decoded.
+
+    Bytes are not copied, so that those of mapped files stay there. Raises DatasetError for no images.
+    """
     if "image" not in table.column_names:
         return table
-    column = table["image"].combine_chunks()
+    return _put(table, [_struct(chunk, source) for chunk in table["image"].chunks])
+
+
+def with_absolute_paths(
+    table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], source: str
+) -> pa.Table:
+    """What `with_bytes` made, with absolute paths; arguments and errors as in `with_images`."""
+    if "image" not in table.column_names:
+        return table
+    bases, homes = [_absolute(base) for base in bases], [_absolute(home) for home in homes]
+    homes = [*homes, *(home.resolve() for home in homes)]
+    images, row = [], 0
+    for chunk in table["image"].chunks:
+        texts = pc.struct_field(chunk, "path")
+        if texts.null_count < len(texts):
+            paths = _paths(texts, row, bases, homes, source)
+            chunk = _images(pc.struct_field(chunk, "bytes"), paths)
+        images.append(chunk)
+        row += len(chunk)
+    return _put(table, images)
+
+
+def image_paths(table: pa.Table) -> list[str | None]:
+    """The paths in the column `image`, a struct {bytes, path}; None beside bytes."""
+    return list(pc.struct_field(table["image"], "path").to_pylist())
+
+
+def _struct(column: pa.Array, source: str) -> pa.StructArray:
     kind = column.type
     names = [kind.field(i).name for i in range(kind.num_fields)] if pa.types.is_struct(kind) else []
     data, texts = pa.nulls(len(column), pa.binary()), pa.nulls(len(column), pa.string())
@@ -45,9 +82,17 @@ def with_images(table: pa.Table, bases: Sequence[Path], homes: Sequence[Path], s
     if texts.null_count < len(texts):
         written = pa.array([text and embedded(text) for text in texts.to_pylist()], pa.binary())
         texts = pc.if_else(pc.is_valid(written), pa.scalar(None, pa.string()), texts)
-        data, texts = pc.coalesce(data, written), _paths(texts, bases, homes, source)
-    images = pa.StructArray.from_arrays([data, texts], ["bytes", "path"])
-    return table.set_column(table.column_names.index("image"), "image", images)
+        data = data if written.null_count == len(written) else pc.coalesce(data, written)
+    return _images(data, texts)
+
+
+def _images(data: pa.Array, paths: pa.Array) -> pa.StructArray:
+    return pa.StructArray.from_arrays([data, paths], ["bytes", "path"])
+
+
+def _put(table: pa.Table, images: Sequence[pa.StructArray]) -> pa.Table:
+    column = pa.chunked_array(images, _IMAGE)
+    return table.set_column(table.column_names.index("image"), "image", column)
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -59,11 +104,11 @@ def _is_binary(kind: pa.DataType) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind))
 
 
-def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], source: str) -> pa.Array:
-    bases, homes = [_absolute(base) for base in bases], [_absolute(home) for home in homes]
-    resolved = [home.resolve() for home in homes]
+def _paths(
+    texts: pa.Array, first_row: int, bases: Sequence[Path], homes: Sequence[Path], source: str
+) -> pa.Array:
     absolute: list[str | None] = []
-    for row, text in enumerate(texts.to_pylist()):
+    for row, text in enumerate(texts.to_pylist(), first_row):
         if not text:
             absolute.append(None)
             continue
@@ -72,7 +117,7 @@ def _paths(texts: pa.Array, bases: Sequence[Path], homes: Sequence[Path], source
                 f"{source}, row {row}: {short(text)} is an address on the web; download the image into the"
                 " dataset's folder, and name its path there"
             )
-        absolute.append(str(_inside(text, bases, [*homes, *resolved], f"{source}, row {row}")))
+        absolute.append(str(_inside(text, bases, homes, f"{source}, row {row}")))
     return pa.array(absolute, pa.string())
 
 

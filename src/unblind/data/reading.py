@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from unblind.data.arrow_cache import rows_where
 from unblind.data.features import features_of
 from unblind.data.sources import find
 from unblind.data.splits import SPLIT_NAMES
@@ -116,7 +117,7 @@ def _our_tasks(table: pa.Table) -> pa.Table:
     if ours.keys().isdisjoint(names):
         return table
     table = _put(table, "task", pa.array([ours.get(name or "", name) for name in names], pa.string()))
-    return table.filter(pa.array([name in ours or name in TASKS for name in names]))
+    return rows_where(table, [name in ours or name in TASKS for name in names])
 
 
 def _texts(table: pa.Table, name: str, source: str) -> pa.ChunkedArray:

@@ -13,12 +13,12 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from unblind.data import arrow_cache
 from unblind.data.columns import NAMES, renamed, with_our_columns
 from unblind.data.features import class_names, with_class_names
-from unblind.data.image_column import is_text, with_images
+from unblind.data.image_column import image_paths, is_text, with_absolute_paths, with_bytes, with_images
 from unblind.data.splits import (
     SPLIT_NAMES,
     are_one,
@@ -29,7 +29,7 @@ from unblind.data.splits import (
     ordered,
     own_output,
 )
-from unblind.data.tables import SUFFIXES, read_table
+from unblind.data.tables import SUFFIXES, bytes_of, read_pieces
 from unblind.errors import DatasetError, NoDatasetError
 from unblind.runtime.json_files import read_json_if_whole
 from unblind.tasks.registry import DEFAULT_TASK, task_named
@@ -39,6 +39,7 @@ Columns = Mapping[str, str]
 
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?(:[\w.-]+)?")
 _FILE_COLUMNS = ("file_name", "image_path")  # of a metadata.csv: the image folder's name, and the notebook's
+_FROM_THE_ROOT = b"unblind.paths_from_the_root"  # notes that a table's paths are those of an image_path
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic"}
 _NO_ROWS = {  # JSON files that say something of a folder, and hold no rows of a dataset
     *("config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"),
@@ -166,14 +167,14 @@ def _tells_splits(path: Path) -> bool:
 def _part(load: Loader, folder: Path, split: str) -> pa.Table:
     table = load()
     splits = _splits_of_rows(table, folder) or []
-    return table.filter(pa.array([one == split for one in splits]))
+    return arrow_cache.rows_where(table, [one == split for one in splits])
 
 
 def _splits_of_rows(table: pa.Table, folder: Path) -> list[str] | None:
     if "split" in table.column_names and is_text(table["split"].type):
         splits = [(split or "").strip() or None for split in table["split"].to_pylist()]
     elif "image" in table.column_names and pa.types.is_struct(table["image"].type):
-        splits = [path and of_folders(_below(path, folder)) for path in _paths_of(table)]
+        splits = [path and of_folders(_below(path, folder)) for path in image_paths(table)]
         if not any(splits):
             return None
     else:
@@ -187,10 +188,6 @@ def _splits_of_rows(table: pa.Table, folder: Path) -> list[str] | None:
     return [split for split in splits if split]
 
 
-def _paths_of(table: pa.Table) -> list[str | None]:
-    return list(pc.struct_field(table["image"].combine_chunks(), "path").to_pylist())
-
-
 def _below(path: str, folder: Path) -> PurePath:
     """An image's path as seen from the dataset's folder."""
     for home in (folder.absolute(), folder.resolve()):
@@ -200,7 +197,8 @@ def _below(path: str, folder: Path) -> PurePath:
 
 
 def _load(files: Sequence[Path], folder: Path, columns: Columns) -> pa.Table:
-    tables = [_load_file(path, folder, columns) for path in files]
+    large = sum(map(bytes_of, files)) > arrow_cache.IN_MEMORY
+    tables = [_load_file(path, folder, columns, large=large) for path in files]
     classes = [class_names(table.schema) for table in tables]
     if any(one != classes[0] for one in classes):
         raise DatasetError(f"{folder}: its files differ in the names of their classes; name one of them")
@@ -211,19 +209,33 @@ def _load(files: Sequence[Path], folder: Path, columns: Columns) -> pa.Table:
     return _with_ids(table, folder)
 
 
-def _load_file(path: Path, folder: Path, columns: Columns) -> pa.Table:
-    table = read_table(path)
-    near, far = path.parent, folder
-    if path.suffix == ".parquet" or "image_path" in table.column_names:
-        near, far = far, near
-    if "image" not in table.column_names and "image" not in columns:
-        table = _with_file_names(table, path)
-    if "circled_letter" in table.column_names and "prompt" not in table.column_names:
-        letters = task_named(DEFAULT_TASK)  # the notebook's files leave the question out
-        question = pa.array([letters.question(letters.default_prompt, {})] * len(table), pa.string())
-        table = table.append_column("prompt", question)
-    bases = [near, far, near / "images", far / "images"]
-    return _ours(table, columns, bases, [folder], str(path))
+def _load_file(path: Path, folder: Path, columns: Columns, *, large: bool) -> pa.Table:
+    pieces = _pieces(path, columns, arrow_cache.PIECE if large else None)
+    try:
+        table = arrow_cache.mapped(path, pieces, columns) if large else next(pieces)
+    except pa.ArrowException as error:
+        raise DatasetError(f"{path}: its rows differ in the types of their columns ({error})") from None
+    bases = [path.parent, folder]
+    if path.suffix == ".parquet" or _FROM_THE_ROOT in (table.schema.metadata or {}):
+        bases.reverse()
+    bases += [base / "images" for base in bases]
+    return with_absolute_paths(table, bases, [folder], str(path))
+
+
+def _pieces(path: Path, columns: Columns, size: int | None) -> Iterator[pa.Table]:
+    """The file's rows with our columns, and images as a struct {bytes, path}, in pieces of about `size`."""
+    first_row = 0
+    for table in read_pieces(path, size):
+        note = {_FROM_THE_ROOT: b""} if "image_path" in table.column_names else {}
+        if "image" not in table.column_names and "image" not in columns:
+            table = _with_file_names(table, path)
+        if "circled_letter" in table.column_names and "prompt" not in table.column_names:
+            letters = task_named(DEFAULT_TASK)  # the notebook's files leave the question out
+            question = pa.array([letters.question(letters.default_prompt, {})] * len(table), pa.string())
+            table = table.append_column("prompt", question)
+        table = _ours(table, columns, str(path), first_row)
+        yield table.replace_schema_metadata({**(table.schema.metadata or {}), **note})
+        first_row += len(table)
 
 
 def _with_file_names(table: pa.Table, path: Path) -> pa.Table:
@@ -238,19 +250,17 @@ def _with_file_names(table: pa.Table, path: Path) -> pa.Table:
     return table
 
 
-def _ours(
-    table: pa.Table, columns: Columns, bases: Sequence[Path], homes: Sequence[Path], source: str
-) -> pa.Table:
+def _ours(table: pa.Table, columns: Columns, source: str, first_row: int = 0) -> pa.Table:
     answers = {columns.get("answer", "answer"), *NAMES["answer"]}
-    table = with_class_names(table, answers, source)
-    return with_images(with_our_columns(table, columns, source), bases, homes, source)
+    table = with_class_names(table, answers, source, first_row)
+    return with_bytes(with_our_columns(table, columns, source, first_row), source)
 
 
 def _with_ids(table: pa.Table, folder: Path) -> pa.Table:
     """The images' names as ids where there are none; their paths, and rows, where names come twice."""
     if {"id", "image"} & set(table.column_names) != {"image"}:
         return table
-    paths = [path and _below(path, folder) for path in _paths_of(table)]
+    paths = [path and _below(path, folder) for path in image_paths(table)]
     if not all(paths):
         return table  # `reading` counts the rows
     whole = [path.with_suffix("").as_posix() for path in paths if path]
@@ -282,7 +292,8 @@ def _load_from_disk(folder: Path, columns: Columns) -> pa.Table:
     except Exception as error:  # what a damaged folder leads the loader to
         reason = str(error).partition("\n")[0]
         raise DatasetError(f"{folder}: cannot be read as a saved dataset ({reason}); save it again") from None
-    return _ours(_table_of(dataset), columns, [folder], [folder], str(folder))
+    table = _ours(_table_of(dataset), columns, str(folder))
+    return with_absolute_paths(table, [folder], [folder], str(folder))
 
 
 def _table_of(dataset: Any) -> pa.Table:
@@ -306,7 +317,7 @@ def _load_from_hub(source: str, split: str, columns: Columns) -> pa.Table:
     name, _, config = source.partition(":")
     dataset = _ask_hub(source, partial(datasets.load_dataset, name, config or None, split=split))
     caches = [Path(HF_HUB_CACHE), Path(datasets.config.HF_DATASETS_CACHE)]
-    return _ours(_table_of(dataset), columns, caches[:1], caches, source)
+    return with_absolute_paths(_ours(_table_of(dataset), columns, source), caches[:1], caches, source)
 
 
 def _ask_hub(source: str, question: Callable[[], Any]) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,33 @@ _TEXTS = (
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
 
-def read_table(path: Path) -> pa.Table:
-    """The file as it is. Raises DatasetError where it cannot be read, or is not what its name says."""
+def bytes_of(path: Path) -> int:
+    """About how many bytes of memory the file's rows take."""
+    if path.suffix.lower() == ".parquet":
+        with suppress(OSError, pa.ArrowException, ValueError):
+            about = pq.read_metadata(path)
+            return sum(max(about.row_group(i).total_byte_size, 0) for i in range(about.num_row_groups))
+    return path.stat().st_size if path.exists() else 0
+
+
+def read_pieces(path: Path, size: int | None = None) -> Iterator[pa.Table]:
+    """The file's rows as they are.
+
+    Args:
+        path: the file.
+        size: about how many bytes a piece has, where the whole would be too large; a JSON list comes whole.
+
+    Raises:
+        DatasetError: it cannot be read, or is not what its name says.
+    """
     kind = SUFFIXES[path.suffix.lower()]
     try:
         _refuse_pointer(path)
-        return {"Parquet": _read_parquet, "CSV": _read_csv, "JSON": _read_json}[kind](path)
+        if size is None or path.suffix.lower() == ".json":
+            yield {"Parquet": _read_parquet, "CSV": _read_csv, "JSON": _read_json}[kind](path)
+        else:
+            readers = {"Parquet": _parquet_pieces, "CSV": _csv_pieces, "JSON": _json_pieces}
+            yield from readers[kind](path, size)
     except OSError as error:
         if error.errno is None:  # pyarrow's own
             raise _damaged(path, kind, error) from None
@@ -56,12 +78,28 @@ def _refuse_pointer(path: Path) -> None:
 
 
 def _read_parquet(path: Path) -> pa.Table:
-    rows, size = pq.read_metadata(path).num_rows, path.stat().st_size
-    if rows > size:  # one value, said to occur a billion times, would fill the memory
-        raise DatasetError(f"{path}: claims {rows:,} rows in {size:,} bytes, too few for images")
+    _refuse_too_many_rows(path)
     table = pq.read_table(path, partitioning=None)
     table.validate(full=True)  # flipped bytes may leave text that is no UTF-8
     return table
+
+
+def _refuse_too_many_rows(path: Path) -> None:
+    rows, size = pq.read_metadata(path).num_rows, path.stat().st_size
+    if rows > size:  # one value, said to occur a billion times, would fill the memory
+        raise DatasetError(f"{path}: claims {rows:,} rows in {size:,} bytes, too few for images")
+
+
+def _parquet_pieces(path: Path, size: int) -> Iterator[pa.Table]:
+    _refuse_too_many_rows(path)
+    with pq.ParquetFile(path, buffer_size=2**20) as file:  # else a row group's column is read at once
+        if not file.metadata.num_rows:
+            yield file.schema_arrow.empty_table()
+        rows = size * file.metadata.num_rows // max(bytes_of(path), 1)
+        for batch in file.iter_batches(min(max(rows, 1), 1000), use_threads=False):
+            table = pa.Table.from_batches([batch], file.schema_arrow)
+            table.validate(full=True)
+            yield table
 
 
 def _read_csv(path: Path) -> pa.Table:
@@ -72,6 +110,42 @@ def _read_csv(path: Path) -> pa.Table:
     data = text.encode()
     read = pa.csv.ReadOptions(block_size=min(max(len(data), 1), 2**31 - 1))  # a row may hold an image
     return _empty_as_null(pa.csv.read_csv(pa.BufferReader(data), read, parse, convert))
+
+
+def _csv_pieces(path: Path, size: int) -> Iterator[pa.Table]:
+    encoding = _encoding(path)
+    with path.open(encoding=encoding, newline="\n") as file:
+        header = next((line for line in file if line.strip()), "")
+    parse = pa.csv.ParseOptions(delimiter=max(_DELIMITERS, key=header.count), newlines_in_values=True)
+    read = pa.csv.ReadOptions(block_size=size, encoding=encoding.removesuffix("-sig"), use_threads=False)
+    types = dict.fromkeys(_TEXTS, pa.string())
+
+    def opened() -> pa.csv.CSVStreamingReader:
+        return pa.csv.open_csv(path, read, parse, pa.csv.ConvertOptions(column_types=types))
+
+    try:  # a column's type is that of its first values
+        for _ in opened():
+            pass
+    except pa.ArrowInvalid:
+        types |= dict.fromkeys(opened().schema.names, pa.string())
+    for batch in opened():
+        yield _empty_as_null(pa.Table.from_batches([batch]))
+
+
+def _encoding(path: Path) -> str:
+    """As `_text` takes it, found without holding the file."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    for mark, encoding in _MARKS.items():
+        if start.startswith(mark):
+            return encoding
+    try:
+        with path.open(encoding="utf-8") as text:
+            while text.read(2**20):
+                pass
+    except UnicodeDecodeError:
+        return "latin-1"
+    return "utf-8"
 
 
 def _text(path: Path) -> str:
@@ -97,8 +171,27 @@ def _empty_as_null(table: pa.Table) -> pa.Table:
 
 def _read_json(path: Path) -> pa.Table:
     """A list of objects, objects line by line, or an object in which one list of them is."""
-    rows = _objects(path)
-    for number, row in enumerate(rows):
+    return _table_of(_objects(path), path)
+
+
+def _json_pieces(path: Path, size: int) -> Iterator[pa.Table]:
+    rows: list[Any] = []
+    first = length = 0
+    with path.open(encoding=_encoding(path), newline="\n") as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                continue
+            rows.append(_line(line, path, number))
+            length += len(line)
+            if length >= size:
+                yield _table_of(rows, path, first)
+                rows, first, length = [], first + len(rows), 0
+    if rows or not first:
+        yield _table_of(rows, path, first)
+
+
+def _table_of(rows: Sequence[Any], path: Path, first_row: int = 0) -> pa.Table:
+    for number, row in enumerate(rows, first_row):
         if not isinstance(row, dict):
             raise DatasetError(f"{path}, row {number}: no JSON object; each row needs names and values")
     names = dict.fromkeys(name for row in rows for name in row)

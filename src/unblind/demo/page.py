@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,13 +13,49 @@ from unblind.demo import cards
 from unblind.demo.ask import Models
 from unblind.demo.uploads import uploaded
 from unblind.errors import DemoError, UnblindError
-from unblind.tasks.controls import Controls, Picture
+from unblind.tasks.controls import Controls, Move, Picture
 
-CLICK = """
+# Clicks, drags, and arrow keys on the picture's spots. A new picture brings new spots: the one that the keys
+# have moved is focused again.
+TOUCH = """
+let keyed = null;
+const tell = (spot, dx, dy) => trigger("click", {spot: Number(spot.dataset.spot), dx: dx, dy: dy});
 element.addEventListener("click", (event) => {
-  const spot = event.target.closest("[data-spot]");
-  if (spot) trigger("click", {spot: Number(spot.dataset.spot)});
+  const spot = event.target.closest("[data-spot]:not(.drags)");
+  if (spot) tell(spot, 0, 0);
 });
+element.addEventListener("pointerdown", (down) => {
+  const spot = down.target.closest(".drags");
+  keyed = null;
+  if (!spot) return;
+  const area = spot.parentElement.getBoundingClientRect();
+  spot.setPointerCapture(down.pointerId);
+  spot.classList.add("held");
+  spot.onpointermove = (event) => {
+    spot.style.translate = `${event.clientX - down.clientX}px ${event.clientY - down.clientY}px`;
+  };
+  spot.onpointerup = spot.onpointercancel = (event) => {
+    spot.onpointermove = spot.onpointerup = spot.onpointercancel = null;
+    spot.classList.remove("held");
+    const [dx, dy] = [event.clientX - down.clientX, event.clientY - down.clientY];
+    if (event.type == "pointercancel" || (!dx && !dy)) spot.style.translate = "";
+    else tell(spot, dx / area.width, dy / area.height);
+  };
+});
+element.addEventListener("keydown", (event) => {
+  const spot = event.target.closest(".drags");
+  const step = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]}[event.key];
+  if (!spot || !step) return;
+  event.preventDefault();
+  keyed = spot.dataset.spot;
+  tell(spot, step[0] * (event.shiftKey ? 0.05 : 0.01), step[1] * (event.shiftKey ? 0.05 : 0.01));
+});
+element.addEventListener("focusin", (event) => {
+  if (event.target.dataset.spot != keyed) keyed = null;
+});
+new MutationObserver(() => {
+  if (keyed !== null) element.querySelector(`[data-spot="${keyed}"]`)?.focus({preventScroll: true});
+}).observe(element, {childList: true, subtree: true});
 """
 # Newest first: while one answer is awaited, only the last of the wishes that come meanwhile is kept.
 NEWEST: dict[str, Any] = {
@@ -28,7 +64,7 @@ NEWEST: dict[str, Any] = {
     "api_visibility": "private",
 }
 
-Shown = tuple[Any, str, int, str, str]  # the picture, a notice, the chosen spot, answers, looks
+Shown = tuple[Any, str, Any, str, str]  # the picture, a notice, what was made in it, answers, looks
 
 
 @dataclass(frozen=True)
@@ -39,9 +75,14 @@ class Demo:
     controls: Controls
     turns: dict[str | None, int] = field(default_factory=dict)  # by page: how often it has asked
 
-    def choose(self, event: gr.EventData, request: gr.Request, *values: Any) -> Shown:
-        """Choose the spot that was clicked on, as `draw` does."""
-        return self.draw(request, event.spot, *values)
+    def touch(self, event: gr.EventData, request: gr.Request, *values: Any) -> Shown:
+        """Do what a click or a drag in the picture does, and draw as `draw` does."""
+        move = Move(int(event.spot), _share(getattr(event, "dx", 0)), _share(getattr(event, "dy", 0)))
+        try:
+            made = self.controls.moved(values, move)
+        except UnblindError as error:
+            return self._refused(error, values)
+        return self.draw(request, made, *values[1:])
 
     def draw(self, request: gr.Request, *values: Any) -> Shown:
         """Draw what the controls say and ask about it."""
@@ -51,8 +92,11 @@ class Demo:
             picture = self.controls.picture(values)
             answers, looks = self._ask(picture, request)
         except UnblindError as error:
-            return gr.skip(), cards.notice(str(error)), values[0], self.nothing(), ""
-        return cards.canvas(large), cards.notice(picture.note), large.spot, answers, looks
+            return self._refused(error, values)
+        return cards.canvas(large), cards.notice(picture.note), values[0], answers, looks
+
+    def _refused(self, error: UnblindError, values: Sequence[Any]) -> Shown:
+        return gr.skip(), cards.notice(str(error)), values[0], self.nothing(), ""
 
     def look_at_drawing(self, request: gr.Request, *values: Any) -> Iterator[str]:
         """Where the models look in the drawn picture, part by part."""
@@ -119,16 +163,21 @@ class Demo:
         self.turns[request.session_hash] = self.turns.get(request.session_hash, 0) + 1
 
 
+def _share(value: Any) -> float:
+    """How far a page says that something was dragged, at most across the picture."""
+    return min(1.0, max(-1.0, float(value))) if isinstance(value, (int, float)) else 0.0
+
+
 def build(demo: Demo) -> gr.Blocks:
     """The page."""
     loaded, controls = demo.models.loaded, demo.controls
     with gr.Blocks(title="Unblind demo", analytics_enabled=False, delete_cache=(600, 3000)) as page:
         gr.HTML(cards.head(controls, loaded.name, loaded.adapter))
-        spot = gr.State(controls.first_spot)
+        made = gr.State(controls.first)
         with gr.Row(elem_classes="bench"):
             with gr.Column(scale=5, min_width=280):
                 with gr.Tab(controls.tab) as drawing:
-                    canvas = gr.HTML(js_on_load=CLICK)
+                    canvas = gr.HTML(js_on_load=TOUCH)
                     with gr.Row(elem_classes="typing"):
                         below = controls.below()
                         other = gr.Button("Another", scale=0, min_width=100)
@@ -141,14 +190,15 @@ def build(demo: Demo) -> gr.Blocks:
             with gr.Column(elem_classes="wishes", min_width=280):
                 values = [*below, *controls.beside()]
 
-        shown = [canvas, notice, spot, answers, looks]
+        shown = [canvas, notice, made, answers, looks]
+        drawn_by = [made, *values]
         # A text's `input` would miss what is pasted or dictated; `select` happens as the page opens, too.
         touched = [*(component.change for component in values), drawing.select]
-        asked = gr.on(touched, demo.draw, [spot, *values], shown, **NEWEST)
-        asked.then(demo.look_at_drawing, [spot, *values], looks, **NEWEST)
-        asked = canvas.click(demo.choose, values, shown, **NEWEST | {"trigger_mode": "multiple"})
-        asked.then(demo.look_at_drawing, [spot, *values], looks, **NEWEST)
-        other.click(controls.another, None, [spot, *values], **NEWEST)  # and these have changed
+        asked = gr.on(touched, demo.draw, drawn_by, shown, **NEWEST)
+        asked.then(demo.look_at_drawing, drawn_by, looks, **NEWEST)
+        asked = canvas.click(demo.touch, drawn_by, shown, **NEWEST | {"trigger_mode": "multiple"})
+        asked.then(demo.look_at_drawing, drawn_by, looks, **NEWEST)
+        other.click(_another(controls), drawn_by, drawn_by, **NEWEST)  # and these have changed
         raw: dict[str, Any] = NEWEST | {"preprocess": False}  # Gradio's own reading fails without a word
         upload = [file, question]
         gr.on(
@@ -161,6 +211,10 @@ def build(demo: Demo) -> gr.Blocks:
         look.click(demo.look_at_file, upload, looks, **raw)
         page.unload(demo.close)
     return page
+
+
+def _another(controls: Controls) -> Callable[..., list[Any]]:
+    return lambda *values: controls.another(values)
 
 
 def _upload(controls: Controls) -> tuple[gr.Image, gr.Textbox, gr.Button, gr.HTML]:

@@ -1,6 +1,7 @@
 """The same samples, prompts and rules for any model that Inspect reaches; needs the extra `inspect`.
 
-    inspect eval unblind/evaluate --model openai/gpt-4o -T data=circles -T task=circled-letter -T limit=100
+    inspect eval unblind/blindtest --model openai/gpt-4o -T limit=100
+    inspect eval unblind/circled_letter --model openai/gpt-4o -T data=circles -T prompt=highlighted
 
 Inspect calls the provider, retries, keeps to rate limits and writes the logs. Only free answers are measured:
 providers give no probabilities of all the choices.
@@ -10,18 +11,31 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import datasets
 import inspect_ai
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, GenerateConfig
-from inspect_ai.scorer import CORRECT, INCORRECT, Score, Scorer, Target, accuracy, scorer, stderr
+from inspect_ai.scorer import (
+    CORRECT,
+    INCORRECT,
+    Metric,
+    Score,
+    Scorer,
+    Target,
+    accuracy,
+    grouped,
+    scorer,
+    stderr,
+)
 from inspect_ai.solver import TaskState, generate
 from inspect_ai.util import registry_info
 
 from unblind.data.reading import read
-from unblind.evaluation.questions import Question, questions, rows_of_tasks, with_ids
+from unblind.evaluation.questions import Question, questions, recorded_tasks, rows_of_tasks, with_ids
 from unblind.models.collate import image_of, prepared
 from unblind.scoring.rules import check_rule, rule_named
 from unblind.tasks.base import Row
@@ -29,6 +43,7 @@ from unblind.tasks.registry import DEFAULT_TASK, task_of
 
 BENCHMARK = "XAI/vlmsareblind"
 F = TypeVar("F", bound=Callable[..., Any])
+Metrics = list[Metric | dict[str, list[Metric]]]
 
 
 def _registered(make: F) -> F:
@@ -67,18 +82,9 @@ def evaluate(
         RecipeError: an unknown rule, or one that a task does not have; no rows of a task.
         SceneError: the prompt asks for what only a row's scene tells, and it has none.
     """
-    check_rule(rule, "-T rule=...")  # before anything is read
-    rows = with_ids(prepared(read(data, split)))
-    rows = rows_of_tasks(rows, [task] if isinstance(task, str) else task, "-T task=...")
-    rows = rows if limit is None else rows.select(range(min(int(limit), len(rows))))
-    asked = questions(rows, prompt)
-    for name in {question.task for question in asked}:
-        rule_named(rule, task_of(name), "-T rule=...")
-    return inspect_ai.Task(
-        dataset=MemoryDataset([_sample(row, q) for row, q in zip(rows, asked, strict=True)], name=data),
-        solver=generate(),
-        scorer=right_answer(rule),
-        config=GenerateConfig(temperature=0),
+    rows = _rows(data, split, task, rule)
+    return _asking(
+        rows if limit is None else rows.select(range(min(int(limit), len(rows)))), data, prompt, rule
     )
 
 
@@ -92,6 +98,63 @@ def circled_letter(
 ) -> inspect_ai.Task:
     """Which letter is circled? As `evaluate`, of that task alone."""
     return evaluate(data, split, DEFAULT_TASK, prompt, rule, limit)
+
+
+@_registered
+def blindtest(
+    data: str = BENCHMARK,
+    split: str | None = None,
+    task: str | list[str] = "all",
+    prompt: str | None = None,
+    rule: str = "exact",
+    limit: int | None = None,
+) -> inspect_ai.Task:
+    """Ask the questions of all tasks. As `evaluate`, with an accuracy for each of them and their `mean`.
+
+    `limit` is the number of samples of each task, the first ones.
+    """
+    rows = _rows(data, split, task, rule)
+    if limit is not None:
+        rows = rows.select(_first_of_each(recorded_tasks(rows), int(limit)))
+    by_task = [
+        grouped(accuracy(), "task", all="groups", all_label="mean"),
+        grouped(stderr(), "task", all=False, name_template="{group_name} stderr"),
+    ]
+    return _asking(rows, data, prompt, rule, [accuracy(), stderr(), *by_task])
+
+
+def _first_of_each(names: Sequence[str], limit: int) -> list[int]:
+    """The numbers of the first rows of each task."""
+    seen: Counter[str] = Counter()
+    first = []
+    for i, name in enumerate(names):
+        seen[name] += 1
+        if seen[name] <= limit:
+            first.append(i)
+    return first
+
+
+def _rows(data: str, split: str | None, task: str | list[str], rule: str) -> datasets.Dataset:
+    """The rows to ask about, each with an id."""
+    check_rule(rule, "-T rule=...")  # before anything is read
+    rows = with_ids(prepared(read(data, split)))
+    return rows_of_tasks(rows, [task] if isinstance(task, str) else task, "-T task=...")
+
+
+def _asking(
+    rows: datasets.Dataset, data: str, prompt: str | None, rule: str, metrics: Metrics | None = None
+) -> inspect_ai.Task:
+    """The questions about some rows; `metrics` instead of the scorer's own."""
+    asked = questions(rows, prompt)
+    for name in {question.task for question in asked}:
+        rule_named(rule, task_of(name), "-T rule=...")
+    return inspect_ai.Task(
+        dataset=MemoryDataset([_sample(row, q) for row, q in zip(rows, asked, strict=True)], name=data),
+        solver=generate(),
+        scorer=right_answer(rule),
+        metrics=metrics,
+        config=GenerateConfig(temperature=0),
+    )
 
 
 def _sample(row: Row, question: Question) -> Sample:

@@ -18,6 +18,7 @@ from torch import Tensor
 from unblind.errors import DatasetError
 from unblind.evaluation.answers import Answer, answers, collate, prefill
 from unblind.evaluation.batches import BatchSize, made_ahead
+from unblind.evaluation.contrast import check_twins, twin_of
 from unblind.evaluation.questions import Question, questions, with_ids
 from unblind.evaluation.resume import KeptAnswers, kept_answers
 from unblind.evaluation.views import WHITE, check_views, redrawn
@@ -42,6 +43,9 @@ OWN_COLUMNS = {
     "blank": pa.string(),
     "tokens_right": pa.float64(),
     "uncircled": pa.string(),
+    "twin_answer": pa.string(),
+    "twin_free": pa.string(),
+    "twin_restricted": pa.string(),
 }
 DATA_PREFIX = "data."  # of a dataset's column that is called like one of these
 
@@ -56,6 +60,7 @@ def evaluate(
     max_new_tokens: int = 16,
     blank: bool = False,
     uncircled: bool = False,
+    contrast: bool = False,
     kept: KeptAnswers | None = None,
 ) -> pa.Table:
     """Ask the model every question of a dataset. Several processes on one task part the batches.
@@ -70,11 +75,14 @@ def evaluate(
         blank: also ask for the restricted answer to a white image: what the prompt alone suggests.
         uncircled: also ask for the restricted answer to the picture without its task's first part, on which
             the answer depends; needs scenes.
+        contrast: also ask about each picture's twin, which differs in one small thing by which the right
+            answer changes; needs scenes.
         kept: where answers are kept as they come, and those of an interrupted evaluation are read.
 
     Returns:
         The predictions: id, task, answer, free, restricted, probability, top5 (JSON: [[choice, probability],
-        ...]), blank and uncircled where asked for, then the dataset's own columns without the image, prompt
+        ...]), blank, uncircled, twin_answer (the twin's right answer; null where there is no twin), twin_free
+        and twin_restricted where asked for, then the dataset's own columns without the image, prompt
         as it was asked. Where some answer of a task is none of its choices, its rows have no restricted
         answer, and tokens_right is the share of each right answer's tokens that are the likeliest after those
         before them. The schema's metadata lists the columns that are the evaluation's; one of the dataset's
@@ -83,7 +91,7 @@ def evaluate(
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken row, a row without the scene needed, an
             answer that is none of its task's choices among many that are.
-        RecipeError: a task without parts, for `uncircled`.
+        RecipeError: a task without parts, for `uncircled`; one without twins, for `contrast`.
         ModelError: logits that are not finite, choices that the tokenizer cannot tell apart, or too little
             memory for a single sample.
     """
@@ -91,11 +99,12 @@ def evaluate(
     asked = questions(rows, prompt)
     if uncircled:
         check_views(rows, "--uncircled")
+    if contrast:
+        check_twins(rows)
     keep_freed_memory(loaded.device)
-    longest = max(len((q.reply or "").encode()) for q in asked)  # a token is a byte at least
-    limit = max(max_new_tokens, longest + 1)
     spelling = any(q.choices is None for q in asked)
-    asker = _Asker(loaded, BatchSize(batch_size), free, limit, uncircled, spelling)
+    limit = max(max_new_tokens, _longest(asked, contrast) + 1)
+    asker = _Asker(loaded, BatchSize(batch_size), free, limit, uncircled, contrast, spelling)
     whites = _to_white_paper(asker, asked) if blank else []
     size = kept.rows(batch_size) if kept else len(rows)
     tables = []
@@ -118,6 +127,14 @@ def evaluate(
     return pa.concat_tables(tables)
 
 
+def _longest(asked: Sequence[Question], twins: bool) -> int:
+    """Tokens of the longest right reply, at most: a token is a byte at least. A twin's may be any choice."""
+    replies = {q.reply or "" for q in asked}
+    if twins:
+        replies.update(*{q.replies for q in asked})
+    return max(len(reply.encode()) for reply in replies)
+
+
 @dataclass(frozen=True)
 class _Asker:
     """What is asked, as in `evaluate`; `spelling`: whether any text is an answer to some of the questions."""
@@ -127,6 +144,7 @@ class _Asker:
     free: bool
     max_new_tokens: int
     uncircled: bool
+    contrast: bool
     spelling: bool
 
     def columns(
@@ -148,20 +166,31 @@ class _Asker:
         starts = range(rank() * batch_size, len(rows), together)
         answered = []
         for start, (samples, of_batch, batch) in zip(starts, made_ahead(make, starts), strict=True):
-            bare = self._without_first_part(samples, of_batch) if self.uncircled else None
-            answered.append((self.ask(samples, of_batch, batch, free=self.free), bare))
+            given = self.ask(samples, of_batch, batch, free=self.free)
+            answered.append(self._own(given) | self._beside(samples, of_batch))
             advance(min(together, len(rows) - start))
-        given: list[Answer] = []
-        bare_answers: list[str | None] = []
-        for of_each, bare in gathered(answered):
-            given += of_each
-            bare_answers += bare or []
-        columns = _columns(given)
-        if self.spelling:
-            columns["tokens_right"] = [one.tokens_right for one in given]
-        if self.uncircled:
-            columns["uncircled"] = bare_answers
+        columns: dict[str, list[Any]] = {}
+        for of_each in gathered(answered):
+            for name, values in of_each.items():
+                columns.setdefault(name, []).extend(values)
         return columns
+
+    def _own(self, given: Sequence[Answer]) -> dict[str, list[Any]]:
+        """The columns of the answers to the pictures themselves."""
+        columns: dict[str, list[Any]] = {
+            "free": [one.free for one in given],
+            "restricted": [one.restricted for one in given],
+            "probability": [one.probability for one in given],
+            "top5": [None if one.top is None else json.dumps(one.top) for one in given],
+        }
+        return columns | ({"tokens_right": [one.tokens_right for one in given]} if self.spelling else {})
+
+    def _beside(self, samples: Sequence[Row], asked: Sequence[Question]) -> dict[str, list[Any]]:
+        """The columns of the answers to pictures that are drawn beside them."""
+        columns: dict[str, list[Any]] = {}
+        if self.uncircled:
+            columns["uncircled"] = self._without_first_part(samples, asked)
+        return columns | (self._twins(samples, asked) if self.contrast else {})
 
     def ask(
         self,
@@ -193,6 +222,19 @@ class _Asker:
         by_row = dict(zip(closed, (one.restricted for one in given), strict=True))
         return [by_row.get(i) for i in range(len(asked))]
 
+    def _twins(self, samples: Sequence[Row], asked: Sequence[Question]) -> dict[str, list[Any]]:
+        """The columns of the answers to the pictures' twins; null where there is none."""
+        twins = [twin_of(row, question) for row, question in zip(samples, asked, strict=True)]
+        pictures = [twin[0] for twin in twins if twin]
+        about = [twin[1] for twin in twins if twin]
+        given = iter(self.ask(pictures, about, free=self.free))
+        answered = [next(given) if twin else None for twin in twins]
+        return {
+            "twin_answer": [twin and twin[1].answer for twin in twins],
+            "twin_free": [one and one.free for one in answered],
+            "twin_restricted": [one and one.restricted for one in answered],
+        }
+
 
 def _to_white_paper(asker: _Asker, asked: Sequence[Question]) -> list[str | None]:
     """The restricted answers to a white image; each distinct question is asked once."""
@@ -201,15 +243,6 @@ def _to_white_paper(asker: _Asker, asked: Sequence[Question]) -> list[str | None
     given = asker.ask([{"image": WHITE}] * len(distinct), distinct)
     known = dict(zip(distinct, (one.restricted for one in given), strict=True))
     return [known.get(key) for key in keys]
-
-
-def _columns(given: Sequence[Answer]) -> dict[str, list[Any]]:
-    return {
-        "free": [one.free for one in given],
-        "restricted": [one.restricted for one in given],
-        "probability": [one.probability for one in given],
-        "top5": [None if one.top is None else json.dumps(one.top) for one in given],
-    }
 
 
 def _table(rows: datasets.Dataset, asked: Sequence[Question], columns: Mapping[str, list[Any]]) -> pa.Table:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
@@ -20,6 +20,8 @@ from unblind.models.adapter_files import read_adapter
 from unblind.models.family import Family
 from unblind.models.registry import family_of
 from unblind.recipe import Part, Scope
+
+_WRAPPED = "base_model.model."  # what peft puts before the names of the base
 
 
 def base_of(model: PreTrainedModel | PeftModel) -> PreTrainedModel:
@@ -130,12 +132,43 @@ def _whole_modules(model: PreTrainedModel, family: Family, part: Part) -> list[s
     return [name for prefix in family.parts[part] for name in whole(prefix, model.get_submodule(prefix))]
 
 
-def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
+def start_from(model: PreTrainedModel | PeftModel, folder: Path, scopes: Mapping[Part, Scope]) -> PeftModel:
+    """Wrap `model` with a saved adapter to train on, in float32, but for the parts that are to be frozen.
+
+    Arguments and errors as of `load_adapter` and `add_adapter`.
+    """
+    if isinstance(model, PeftModel):
+        raise ModelError("the model has an adapter already; load the base alone, or a merged checkpoint")
+    family = family_of(model.config)
+    adapted = load_adapter(model, folder, trainable=True)
+    for name, parameter in adapted.named_parameters():
+        if parameter.requires_grad:
+            part = family.part_of(name.removeprefix(_WRAPPED))
+            parameter.requires_grad = part is None or scopes[part] != "frozen"
+            parameter.data = parameter.data.float()
+    if not trainable_parameters(adapted):
+        raise RecipeError(f"all that {folder} adapts is frozen; set language, projector or vision to lora")
+    return adapted
+
+
+def scopes_of(model: PeftModel) -> dict[Part, Scope]:
+    """What is trained of each part of an adapted model."""
+    family = family_of(base_of(model).config)
+    scopes: dict[Part, Scope] = dict.fromkeys(get_args(Part), "frozen")
+    for name, parameter in model.named_parameters():
+        part = family.part_of(name.removeprefix(_WRAPPED))
+        if part and parameter.requires_grad:
+            scopes[part] = "lora" if "lora_" in name else "full"
+    return scopes
+
+
+def load_adapter(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
     """Put a saved adapter on its base.
 
     Args:
         model: the base; changed in place, as peft does.
         folder: that peft saved, or a run folder of `unblind train`.
+        trainable: whether its weights are to be trained on.
 
     Raises:
         ModelError: no adapter, broken, or of another base.
@@ -148,7 +181,7 @@ def load_adapter(model: PreTrainedModel, folder: Path) -> PeftModel:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what does not fit, which is checked here
-            wrapped = PeftModel.from_pretrained(model, saved.folder)
+            wrapped = PeftModel.from_pretrained(model, saved.folder, is_trainable=trainable)
     except (RuntimeError, ValueError, TypeError, KeyError, re.error) as error:
         raise ModelError(other) from error
     if saved.names != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):

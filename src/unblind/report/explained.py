@@ -65,6 +65,20 @@ def looks(study: Study) -> list[dict[str, Any]]:
     ]
 
 
+def pairs(study: Study) -> list[Mapping[str, Any] | None]:
+    """Each evaluation's contrast pairs by the answers that count: ``{"n", "both", "twins"}``, None where not
+    asked for; nothing if it was asked for nowhere.
+    """
+    contrasts = [evaluation.scores["contrast"] for evaluation in study.evaluations]
+    if not any(contrasts):
+        return []
+    ways = [evaluation.counted for evaluation in study.evaluations]
+    return [
+        {"n": one["n"], "both": one["both"][way], "twins": one["twins"][way]} if one else None
+        for one, way in zip(contrasts, ways, strict=True)
+    ]
+
+
 def errors(study: Study) -> list[dict[str, Any]]:
     """Where the errors of each evaluation went: rows of ``{"label", "cells"}``, a cell None where unknown."""
     shares = [evaluation.scores["errors"] or {} for evaluation in study.evaluations]

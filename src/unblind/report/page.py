@@ -109,6 +109,7 @@ def _overview(run: Run) -> dict[str, Any]:
     return {
         "rows": rows,
         "means": means,
+        "paired": any(row["pairs"] for row in rows),
         "n": sum(row["n"] for row in rows),
         "svg": charts.tasks([*rows, last]),
         "counted": _listed(sorted({row["counted"] for row in rows}, reverse=True)),
@@ -125,6 +126,7 @@ def _task_row(study: Study) -> dict[str, Any]:
         "n": study.last.scores["n"],
         "cells": [evaluation.accuracy for evaluation in study.evaluations],
         "counted": study.last.counted,
+        "pairs": explained.pairs(study),
         "chance": rates.get("chance"),
         "most_frequent": rates["most_frequent"],
         "published": best.percent / 100 if best else None,
@@ -164,6 +166,7 @@ def _view(run: Run, study: Study, budget: int) -> dict[str, Any]:
         "errors": explained.errors(study),
         "reliability": explained.reliability(study),
         "looks": explained.looks(study),
+        "pairs": explained.pairs(study),
         "beside": published,
         "rules": [
             {"name": name, "rule": rule, "cells": [_by_rule(one, name) for one in study.evaluations]}

@@ -105,7 +105,7 @@ class _End:
 
 
 def _leave_it_to_the_parent() -> None:
-    """In a process forked from this one: a terminal sends Ctrl-C to both, and the parent ends its children."""
+    """In a forked process: a terminal sends Ctrl-C to all, and the parent ends its children."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 

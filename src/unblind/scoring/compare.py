@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,14 @@ WAYS = ("restricted", "free", *RULES)  # `free` is the rule `exact`
 Hits = Mapping[str, bool]  # by sample id
 
 
-def compare_sources(a: str, b: str, *, by: str = "restricted", prompt: str | None = None) -> dict[str, Any]:
+def compare_sources(
+    a: str,
+    b: str,
+    *,
+    by: str = "restricted",
+    prompt: str | None = None,
+    reader: Callable[[Path], pa.Table] = read_predictions,
+) -> dict[str, Any]:
     """Compare predictions on disk, or `published:MODEL` from the other's column `published`.
 
     Args:
@@ -32,6 +39,7 @@ def compare_sources(a: str, b: str, *, by: str = "restricted", prompt: str | Non
         by: one of `WAYS`; a published record is by its paper's own.
         prompt: which question the published model answered, the name of a task's prompt or a text; by default
             the sample's own, its request for curly brackets aside.
+        reader: of the predictions; it may know other programs' files.
 
     Returns:
         `a`, `b` and `by` as given; `n`; `accuracy` of `a` and of `b`; and what `paired` returns. If the
@@ -47,7 +55,7 @@ def compare_sources(a: str, b: str, *, by: str = "restricted", prompt: str | Non
         raise DatasetError(
             f"{a} and {b} are both published; one of the two must be predictions on the benchmark's images"
         )
-    tables = {source: read_predictions(Path(source)) for source in (a, b) if not source.startswith(PUBLISHED)}
+    tables = {source: reader(Path(source)) for source in (a, b) if not source.startswith(PUBLISHED)}
     if len(tables) == 2:
         check_same_samples(tables[a], tables[b], a, b)
     sides = []

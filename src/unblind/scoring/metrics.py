@@ -16,7 +16,7 @@ from unblind.scoring.breakdowns import breakdowns
 from unblind.scoring.calibration import calibration
 from unblind.scoring.intervals import clustered, mean_share, proportion
 from unblind.scoring.mistakes import mistakes
-from unblind.scoring.predictions import Answered, by_task, check, is_number
+from unblind.scoring.predictions import TWIN, Answered, by_task, check, is_number
 from unblind.scoring.rules import rules_of
 
 WAYS = ("free", "restricted")
@@ -29,11 +29,13 @@ def score(predictions: pa.Table) -> dict[str, Any]:
     `unblind.tasks.registry.task_of`. Raises DatasetError as `check` does.
 
     Returns, for one task, ``{"n", "accuracy": {"free", "restricted"}, "rules", "by", "errors",
-    "calibration", "base_rates", "task", "clusters", "samples_sha256"}``, all shares in [0, 1]. An accuracy is
+    "calibration", "base_rates", "contrast", "task", "clusters",
+    "samples_sha256"}``, all shares in [0, 1]. An accuracy is
     ``{"value", "low", "high"}`` with Wilson's 95 % interval; ``free`` is None if no free answers were asked
     for, and so is ``rules``, the free accuracy by each of the task's rules; ``restricted`` is None where
     answers are none of a few choices. The others count restricted answers, or else free ones: `breakdowns`,
-    `mistakes`, `calibration` (None without probabilities), `base_rates`. ``clusters`` is None, or the column
+    `mistakes`, `calibration` (None without probabilities), `base_rates`. ``contrast`` is as in `contrast`,
+    None where no twins were asked about. ``clusters`` is None, or the column
     `by` which samples resemble each other, with the accuracies in intervals that know it (`clustered`).
     ``samples_sha256`` is `samples_hash`. Where evaluation measured how many of an answer's tokens were right,
     each after the right ones before it, ``accuracy`` has ``tokens`` with their mean share as ``value``.
@@ -66,6 +68,7 @@ def _score(answered: Answered) -> dict[str, Any]:
         "errors": mistakes(answered) if answered.expected else None,
         "calibration": calibration(answered.probabilities, answered.hits) if answered.restricted else None,
         "base_rates": base_rates(answered),
+        "contrast": contrast(answered),
         "task": answered.task.name,
         "clusters": _clusters(answered),
         "samples_sha256": samples_hash({answered.task.name: answered}),
@@ -103,6 +106,25 @@ def by_rules(answered: Answered, rule: str | None = None) -> dict[str, dict[str,
         if hits is None:
             return None
         shares[name] = proportion(sum(hits), len(hits))
+    return shares
+
+
+def contrast(answered: Answered) -> dict[str, Any] | None:
+    """How often both pictures of a contrast pair were answered right; None without pairs.
+
+    Returns ``{"n", "both", "twins"}``: how many samples have a twin, the share of these of which both are
+    right, and the share of right twins, the last two ``{"free", "restricted"}`` as in `accuracies`.
+    """
+    rows = [row for row in answered.rows if row.get(TWIN["answer"]) is not None]
+    if not rows:
+        return None
+    twin_rows = [{**row, **{name: row.get(column) for name, column in TWIN.items()}} for row in rows]
+    pairs = Answered(answered.task, rows), Answered(answered.task, twin_rows)
+    shares: dict[str, Any] = {"n": len(rows), "both": {}, "twins": {}}
+    for way in WAYS:
+        firsts, twins = (hits_by(part, way) for part in pairs)
+        both = [a and b for a, b in zip(firsts, twins, strict=True)] if firsts and twins else None
+        shares["both"][way], shares["twins"][way] = _proportion(both), _proportion(twins)
     return shares
 
 

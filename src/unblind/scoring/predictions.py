@@ -20,8 +20,9 @@ from unblind.tasks.registry import task_of
 
 FILE = "predictions.parquet"
 REQUIRED = ("id", "answer", "free", "restricted")
+TWIN = {"answer": "twin_answer", "free": "twin_free", "restricted": "twin_restricted"}  # of contrast pairs
 # Ours where they were asked for; a dataset may have columns of these names too, which mean something else.
-ON_REQUEST = ("probability", "top5", "tokens_right", "blank", "uncircled")
+ON_REQUEST = ("probability", "top5", "tokens_right", "blank", "uncircled", *TWIN.values())
 _OWN = b"unblind.columns"  # in the schema's metadata: which of these evaluation has written
 
 

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 
 from unblind.errors import RecipeError
+from unblind.scoring.lenient import lenient
 from unblind.tasks.base import AnswerSpace, Rule, Task
 
-RULES = ("exact", "any-case", "paper", "vlmevalkit", "lmms-eval")
+RULES = ("exact", "any-case", "lenient", "paper", "vlmevalkit", "lmms-eval")
 
 
 def exact(answers: AnswerSpace, reply: str, answer: str) -> bool:
@@ -32,6 +33,7 @@ def rules_of(task: Task[Any]) -> Mapping[str, Rule]:
     ours = {
         "exact": Rule("the answer alone, in its case", partial(exact, task.answers)),
         "any-case": Rule("the answer alone, in any case", partial(any_case, task.answers)),
+        "lenient": Rule("the last answer that it declares, in any case", partial(lenient, task.answers)),
     }
     return ours | {name: task.rules[name] for name in RULES if name in task.rules}
 

@@ -206,6 +206,8 @@ def _training(origin: Origin) -> Iterator[tuple[str, str]]:
     if metrics:
         yield "samples seen", f"{metrics['samples']:,} in {metrics['seconds'] / 60:,.1f} minutes"
         yield "trainable parameters", f"{metrics['trainable_parameters']:,}"
+    if origin.options.get("adapter"):
+        yield "started from the adapter", f"`{origin.options['adapter']}`"
     for key in _TRAINED:
         if (value := origin.options.get(key)) is not None:
             yield key.replace("_", " "), str(value)

@@ -24,7 +24,7 @@ from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
 ORIGIN = "unblind.json"  # in a merged checkpoint
 _FOLDERS = {path.parts[-3:]: name for name, path in EMBEDDED.items()}  # the same on any machine
-_PATHS = ("data", "out", "model", "cache_features")  # among a run's options
+_PATHS = ("data", "out", "model", "cache_features", "adapter")  # among a run's options
 
 
 @dataclass(frozen=True)

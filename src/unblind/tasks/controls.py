@@ -21,10 +21,28 @@ Band = tuple[float, float]  # top and height, as shares, of what is worth showin
 
 @dataclass(frozen=True)
 class Spot:
-    """A place in the picture that can be clicked on, and what a click on it does, in words."""
+    """A place in the picture that can be clicked on, or dragged.
+
+    Attributes:
+        box: where it is.
+        label: what a click does, or what is dragged, in words.
+        pressed: it is chosen.
+        drags: it is dragged by the mouse or a finger, and moved by the arrow keys, not clicked on.
+    """
 
     box: Box
     label: str
+    pressed: bool = False
+    drags: bool = False
+
+
+@dataclass(frozen=True)
+class Move:
+    """What was done to a spot: clicked on, or dragged by shares of the picture's width and height."""
+
+    spot: int
+    dx: float = 0.0
+    dy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -34,15 +52,13 @@ class Large:
     Attributes:
         pixels: (height, width, 3) uint8 RGB, of any size.
         alt: what is in it, in words.
-        spots: where it can be clicked on.
-        spot: the number of the spot that is chosen.
+        spots: where it can be clicked on, or dragged; of those that overlap, the last one is on top.
         band: what is worth showing.
     """
 
     pixels: Pixels
     alt: str
     spots: Sequence[Spot] = ()
-    spot: int = 0
     band: Band = (0.0, 1.0)
 
 
@@ -90,7 +106,8 @@ class Picture:
 class Controls(ABC):
     """The controls of a task's page, and the pictures that they make.
 
-    A picture follows from `values`: the number of the chosen spot, then a value of each component.
+    A picture follows from `values`: what clicks and drags in the picture have made (of any type), then a
+    value of each component.
 
     Attributes:
         task: whose page it is.
@@ -104,7 +121,6 @@ class Controls(ABC):
         lead_blind: what it says where there is none.
         uploads: what an uploaded picture should show.
         any_question: whether people may word the question about an uploaded picture.
-        first_spot: the spot that is chosen as the page opens.
     """
 
     task: Task[Any]
@@ -118,7 +134,11 @@ class Controls(ABC):
     lead_blind: ClassVar[str]
     uploads: ClassVar[str]
     any_question: ClassVar[bool] = True
-    first_spot: ClassVar[int] = 0
+
+    @property
+    def first(self) -> Any:
+        """The first of the values as the page opens."""
+        return 0
 
     @property
     def heading(self) -> str:
@@ -134,8 +154,12 @@ class Controls(ABC):
         """Make Gradio's components in a column of their own."""
 
     @abstractmethod
-    def another(self) -> list[Any]:
-        """The values of a held-out picture; `gradio.skip()` keeps a component's."""
+    def another(self, values: Sequence[Any]) -> list[Any]:
+        """The values of a held-out picture, instead of these; `gradio.skip()` keeps a component's."""
+
+    def moved(self, values: Sequence[Any], move: Move) -> Any:
+        """The first of the values after a click or a drag: by default the number of the spot."""
+        return move.spot
 
     @abstractmethod
     def large(self, values: Sequence[Any]) -> Large:

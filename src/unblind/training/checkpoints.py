@@ -44,16 +44,17 @@ def newest_checkpoint(folder: Path) -> Path | None:
 def remove_after(folder: Path, checkpoint: Path | None) -> None:
     """Delete what an interruption left of checkpoints newer than this one; None: of all."""
     for path in _checkpoints(folder):
-        if checkpoint is None or _step(path) > _step(checkpoint):
+        if checkpoint is None or step_of(path) > step_of(checkpoint):
             shutil.rmtree(path)
 
 
 def _checkpoints(folder: Path) -> list[Path]:
     folders = folder.glob("checkpoint-*")
-    return sorted((path for path in folders if path.name.removeprefix("checkpoint-").isdigit()), key=_step)
+    return sorted((path for path in folders if path.name.removeprefix("checkpoint-").isdigit()), key=step_of)
 
 
-def _step(path: Path) -> int:
+def step_of(path: Path) -> int:
+    """The number of steps that a checkpoint has behind it."""
     return int(path.name.removeprefix("checkpoint-"))
 
 

@@ -9,8 +9,10 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
+from shlex import quote
 from typing import Any
 
 import datasets
@@ -21,12 +23,13 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from unblind.data.columns import columns_named
+from unblind.data.content import content_of
 from unblind.data.generation import settings_of
 from unblind.data.reading import read, splits
 from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
-from unblind.models.adapters import add_adapter, base_of, trainable_parameters
+from unblind.models.adapters import add_adapter, base_of, start_from, trainable_parameters
 from unblind.models.attention import trainable_attention
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
@@ -37,17 +40,38 @@ from unblind.models.vision_cache import cached_features, without_tower
 from unblind.recipe import STREAM, TrainOptions
 from unblind.runtime.device_memory import SMALLER, explain_out_of_memory, keep_freed_memory, total_memory
 from unblind.runtime.distributed import from_main_process, is_main_process, world_size
-from unblind.runtime.json_files import read_json
-from unblind.runtime.outputs import atomic, claim, explain_full_disk, refuse_inside, write_json, write_text
+from unblind.runtime.outputs import (
+    atomic,
+    claim,
+    explain_full_disk,
+    read_settings,
+    refuse_inside,
+    write_json,
+    write_text,
+)
 from unblind.runtime.sigterm import Stopped, on_sigterm
 from unblind.runtime.versions import versions
-from unblind.training.checkpoints import newest_checkpoint, remove_after
+from unblind.training.checkpoints import newest_checkpoint, remove_after, step_of
+from unblind.training.continuing import (
+    adapter_content,
+    finished_metrics,
+    refuse_fewer_steps,
+    settings_to_claim,
+    with_adapters_own,
+)
 from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_step
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
 # Options that older runs did not have, and what these did.
-_LATER = {"columns": [], "language_lr": None, "projector_lr": None, "vision_lr": None, "attention": "auto"}
+_LATER = {
+    "adapter": None,
+    "columns": [],
+    "language_lr": None,
+    "projector_lr": None,
+    "vision_lr": None,
+    "attention": "auto",
+}
 
 
 @dataclass(frozen=True)
@@ -84,7 +108,7 @@ def train(options: TrainOptions, *, on_checkpoint: Callable[[Path], object] | No
     _check(options)
     refuse_inside(options.out, options.data)
     if options.resume and (finished := _finished(options)):
-        return finished
+        return finished  # its data may be gone
     training, validation = _samples(options)
     attention = trainable_attention(options.attention, choose_device(options.device))
     loaded = load_as_trained(replace(options, attention=attention))
@@ -108,23 +132,17 @@ def fit(
     if validation is not None:
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
+    settings = _settings(options, training, validation) if is_main_process() else {}
     with (
-        claim(options.out, _settings(options), made_by="unblind train"),
+        claim(options.out, settings, made_by="unblind train"),
         explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
-        checkpoint = from_main_process(lambda: _begin(options))
+        if options.resume and (metrics := finished_metrics(options, samples_per_step(options))):
+            return TrainResult(options.out, options.out / "adapter", metrics)
         keep_freed_memory(loaded.device)
         set_seed(options.seed)
-        model = add_adapter(
-            loaded.model,
-            options.scopes,
-            rank=options.rank,
-            alpha=options.alpha,
-            dropout=options.dropout,
-            rslora=options.rslora,
-            dora=options.dora,
-            target_modules=options.target_modules,
-        )
+        model, options = _adapted(loaded, options)
+        checkpoint = from_main_process(partial(_begin, options))
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
         features = None if cache is None else from_main_process(lambda: cached_features(loaded, sets, cache))
@@ -139,6 +157,24 @@ def fit(
         ):
             _train(trainer, checkpoint, told_to_stop)
         return _write_run(options, model, trainer)
+
+
+def _adapted(loaded: Loaded, options: TrainOptions) -> tuple[PeftModel, TrainOptions]:
+    """The model to train, and the options with what the adapter decides that it starts from."""
+    if options.adapter is not None:
+        model = start_from(loaded.model, options.adapter, options.scopes)
+        return model, with_adapters_own(options, model)
+    model = add_adapter(
+        loaded.model,
+        options.scopes,
+        rank=options.rank,
+        alpha=options.alpha,
+        dropout=options.dropout,
+        rslora=options.rslora,
+        dora=options.dora,
+        target_modules=options.target_modules,
+    )
+    return model, options
 
 
 def _vision_side(loaded: Loaded, options: TrainOptions) -> AbstractContextManager[None]:
@@ -205,7 +241,19 @@ def _check(options: TrainOptions) -> None:
         )
 
 
-def _settings(options: TrainOptions) -> dict[str, Any]:
+def _settings(
+    options: TrainOptions, training: datasets.Dataset | Stream, validation: datasets.Dataset | None
+) -> dict[str, Any]:
+    """What the run is made of, with hashes of what lies elsewhere."""
+    settings = _told(options)
+    sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
+    settings["data_content"] = content_of(sets)
+    if options.adapter is not None:
+        settings["adapter_content"] = adapter_content(options.adapter)
+    return settings_to_claim(options, settings)
+
+
+def _told(options: TrainOptions) -> dict[str, Any]:
     settings = {
         key: value
         for key, value in _plain(asdict(options)).items()
@@ -228,20 +276,33 @@ def _plain_value(value: Any) -> Any:
 
 
 def _finished(options: TrainOptions) -> TrainResult | None:
-    path = options.out / "metrics.json"
-    if not path.is_file():
+    """What a finished run left, if it is asked for again by the names that it began with."""
+    found, told = read_settings(options.out) or {}, _told(options)
+    if any(found.get(name) != told.get(name) for name in ("data", "adapter")):
+        return None  # by content perhaps
+    metrics = finished_metrics(options, samples_per_step(options))
+    if metrics is None:
         return None
-    with claim(options.out, _settings(options), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", read_json(path))
+    contents = {key: found[key] for key in ("data_content", "adapter_content") if key in found}
+    with claim(options.out, settings_to_claim(options, told | contents), made_by="unblind train"):
+        return TrainResult(options.out, options.out / "adapter", metrics)
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
+    checkpoints, finished = options.out / "checkpoints", options.out / "metrics.json"
     if options.resume:
-        checkpoint = newest_checkpoint(options.out / "checkpoints")
-        remove_after(options.out / "checkpoints", checkpoint)
+        checkpoint = newest_checkpoint(checkpoints)
+        if checkpoint is None and finished.exists():
+            raise OutputError(
+                f"{options.out} holds a finished run without checkpoints to go on from; start another run"
+                f" from its adapter (--adapter {quote(str(options.out))} --out DIR)"
+            )
+        refuse_fewer_steps(options, step_of(checkpoint) if checkpoint else 0)
+        remove_after(checkpoints, checkpoint)
+        finished.unlink(missing_ok=True)  # it marks the end, which is further away now
         return checkpoint
-    for name, state in (("metrics.json", "a finished"), ("checkpoints", "an unfinished")):
-        if (options.out / name).exists():
+    for path, state in ((finished, "a finished"), (checkpoints, "an unfinished")):
+        if path.exists():
             raise OutputError(
                 f"{options.out} holds {state} run; go on with it (--resume) or name another (--out)"
             )

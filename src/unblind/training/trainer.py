@@ -43,6 +43,7 @@ from unblind.tasks.base import Row
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
+from unblind.training.continuing import LearningRate
 
 # where Weights & Biases, Comet and MLflow look for what Trainer does not pass on to them
 _PROJECTS = ("WANDB_PROJECT", "COMET_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME")
@@ -233,7 +234,7 @@ def make_trainer(
                 drop_blank=options.drop_blank,
             ),
             compute_metrics=_accuracies,
-            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop, on_checkpoint)],
+            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop, on_checkpoint), LearningRate()],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
@@ -290,6 +291,8 @@ def _arguments(loaded: Loaded, options: TrainOptions, watched: bool) -> Training
         bf16=dtype == torch.bfloat16,
         fp16=dtype == torch.float16 and not on_cpu,  # with a GradScaler; the model casts by itself
         dataloader_num_workers=options.workers,
+        # forked workers share the data; others would each get a copy
+        dataloader_multiprocessing_context="fork" if options.workers and sys.platform == "linux" else None,
         dataloader_pin_memory=loaded.device.type == "cuda",
         disable_tqdm=not sys.stderr.isatty(),
     )

@@ -21,6 +21,7 @@ from unblind.errors import DatasetError, RecipeError
 
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))
 Rows = Sequence[dict[str, Any]]
+pytestmark = pytest.mark.usefixtures("held_or_mapped")
 
 
 def pictures(folder: Path, *names: str) -> Path:

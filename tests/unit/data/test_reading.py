@@ -18,6 +18,7 @@ from unblind.tasks.redraw import redraw
 
 BLINDTEST = Path(__file__).parents[4] / "shared" / "blindtest" / "acknowledgement.parquet"
 PNG = encode_png(np.zeros((8, 8, 3), np.uint8))
+pytestmark = pytest.mark.usefixtures("held_or_mapped")
 
 
 def table(rows: int = 3, **columns: Any) -> pa.Table:

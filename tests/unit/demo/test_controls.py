@@ -59,7 +59,7 @@ def test_a_number_that_is_none(number: int | None) -> None:
 
 
 def test_another_picture_is_another() -> None:
-    numbers = {dots().another()[1] for _ in range(20)}
+    numbers = {dots().another([])[1] for _ in range(20)}
     assert len(numbers) > 15
 
 
@@ -81,7 +81,7 @@ def test_a_page_of_its_own() -> None:
     controls = controls_of(task_named("circled-letter"), "highlighted", 112)
     assert not isinstance(controls, NumberControls)
     for _ in range(20):
-        spot, word, family, *rest = controls.another()
+        spot, word, family, *rest = controls.another([])
         assert split_of_family(family) == "test" and split_of(word) == "test"
         assert 0 <= spot < len(word) <= 12 and len(rest) == 3
     picture = controls.picture([99, "Lantern", family, 80, 5, "blue"])

@@ -425,6 +425,25 @@ def test_what_a_model_says_unseeing_is_listed_by_model(tmp_path):
     assert "tuned, shown the word without its circle 60 100.0 %" in text
 
 
+def with_twin(sample, right):
+    twin = "x" if sample["answer"] != "x" else "y"
+    reply = twin if right else sample["answer"]
+    return {**sample, "twin_answer": twin, "twin_free": reply, "twin_restricted": reply}
+
+
+def test_contrast_pairs_are_counted_by_model(tmp_path):
+    rows = samples(20)
+    seen = [with_twin(answered(s, s["answer"]), i % 4 > 0) for i, s in enumerate(rows)]
+    write_evaluation(tmp_path / "paired", seen)
+    write_evaluation(tmp_path / "alone", [answered(s, s["answer"]) for s in rows])
+    both = page(write_report(tmp_path / "b.html", [tmp_path / "alone", tmp_path / "paired"]))
+    text = " ".join(both.text.split())
+    assert "Does it see, or guess?" in text
+    assert "alone not asked paired 20 75.0 % 53.1–88.8 75.0 % 53.1–88.8" in text
+    alone = page(write_report(tmp_path / "a.html", [tmp_path / "alone"]))
+    assert "Does it see, or guess?" not in alone.text
+
+
 def test_published_results_stand_apart(tmp_path):
     parsed = page(write_report(tmp_path, [make_quickstart(tmp_path / "demo")]))
     text = " ".join(parsed.text.split())
@@ -521,6 +540,18 @@ def test_each_task_has_its_own_part(tmp_path, dots):
     ):
         assert expected in of_dots
     assert len(parsed.all("img")) == 6 + 10 + 6  # right letters; wrong and right dots
+
+
+def test_contrast_pairs_of_several_tasks_stand_beside_the_accuracies(tmp_path, dots):
+    rows = [answered(s, s["answer"]) for s in two_tasks()]
+    paired = [with_twin(row, i % 4 > 0) if row["task"] == "dots" else row for i, row in enumerate(rows)]
+    write_evaluation(tmp_path / "base", rows)
+    write_evaluation(tmp_path / "tuned", paired)
+    text = " ".join(
+        page(write_report(tmp_path / "r.html", [tmp_path / "base", tmp_path / "tuned"])).text.split()
+    )
+    assert "base, both of a pair tuned, both of a pair" in text
+    assert "not asked 75.0 % 59.8–85.8" in text
 
 
 def test_evaluations_of_several_tasks_are_compared(tmp_path, dots):

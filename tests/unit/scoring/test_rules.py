@@ -16,20 +16,20 @@ from unblind.tasks.generic import GENERIC, Generic
 
 # reply, answer, and which rules count it as right
 DISAGREEMENTS = [
-    ("k", "k", {"exact", "any-case", "lmms-eval"}),
-    ("K", "k", {"any-case", "lmms-eval"}),
-    ("{k}", "k", {"exact", "any-case", "paper", "vlmevalkit", "lmms-eval"}),
-    ("{K}", "k", {"any-case", "paper", "lmms-eval"}),
-    ("{ k }", "k", {"exact", "any-case", "paper", "lmms-eval"}),
-    ('"k".', "k", {"exact", "any-case", "lmms-eval"}),
-    ("The letter is {k}.", "k", {"paper", "vlmevalkit"}),
-    ("The letter is k.", "k", set()),
+    ("k", "k", {"exact", "any-case", "lenient", "lmms-eval"}),
+    ("K", "k", {"any-case", "lenient", "lmms-eval"}),
+    ("{k}", "k", {"exact", "any-case", "lenient", "paper", "vlmevalkit", "lmms-eval"}),
+    ("{K}", "k", {"any-case", "lenient", "paper", "lmms-eval"}),
+    ("{ k }", "k", {"exact", "any-case", "lenient", "paper", "lmms-eval"}),
+    ('"k".', "k", {"exact", "any-case", "lenient", "lmms-eval"}),
+    ("The letter is {k}.", "k", {"lenient", "paper", "vlmevalkit"}),
+    ("The letter is k.", "k", {"lenient"}),
     ("The letter is k.", "t", {"lmms-eval"}),
     ("It is {t}, not {k}.", "k", set()),
-    ("It is {t}, not {k}.", "t", {"paper", "vlmevalkit"}),
+    ("It is {t}, not {k}.", "t", {"lenient", "paper", "vlmevalkit"}),
     ("knowledge", "k", {"lmms-eval"}),
     ("{knowledge}", "k", {"lmms-eval"}),
-    ("{\nk\n}", "k", {"exact", "any-case", "lmms-eval"}),
+    ("{\nk\n}", "k", {"exact", "any-case", "lenient", "lmms-eval"}),
     ("", "k", set()),
     ("{}", "k", set()),
     ("7", "k", set()),
@@ -101,5 +101,7 @@ def test_a_rule_that_is_not_there_is_met_with_those_that_are() -> None:
 
     with pytest.raises(RecipeError, match=r"unknown rule loose; choose exact, .*lmms-eval \(--rule\)"):
         rule_named("loose", TASK)
-    with pytest.raises(RecipeError, match=r"no rule paper for the task generic; choose exact, any-case \("):
+    with pytest.raises(
+        RecipeError, match=r"no rule paper for the task generic; choose exact, any-case, lenient \("
+    ):
         rule_named("paper", Plain())

@@ -85,11 +85,11 @@ class Drawing:
             scene = self.scene(SHOWN)
             pixels, boxes = draw(scene, self.font), _boxes(scene, self.font)
         spots = [
-            Spot(_clickable(box), f"Circle letter {number}, {letter}")
+            Spot(_clickable(box), f"Circle letter {number}, {letter}", pressed=number == self.index + 1)
             for number, (letter, box) in enumerate(zip(self.word, boxes, strict=True), start=1)
         ]
         alt = f"{self.word}, its letter {self.index + 1}, {self.word[self.index]}, circled"
-        return Large(pixels, alt, spots, self.index, _band(boxes, 0.7))
+        return Large(pixels, alt, spots, _band(boxes, 0.7))
 
     def picture(self, image_size: int, task: Task[Scene], prompt: str) -> Picture:
         """The picture for the model, and what can be hidden in it: the ring, and each letter."""
@@ -130,7 +130,7 @@ class WordControls(Controls):
     lead_blind = "Click a letter to circle it, and see what the blind model makes of it."
     uploads = "One word with one letter circled"
     any_question = False
-    first_spot = INDEX
+    first = INDEX
 
     @cached_property
     def fonts(self) -> dict[str, Font]:
@@ -153,7 +153,7 @@ class WordControls(Controls):
             line_width = _slider(2, 10, 5, step=0.5, label="Line width, points", elem_id="line")
         return [family, share, line_width, gr.Radio(list(COLOURS), value="red", label="Ring")]
 
-    def another(self) -> list[Any]:
+    def another(self, values: Sequence[Any]) -> list[Any]:
         """A held-out word, one of its letters, and a held-out family."""
         word = self.resources.words.sample(np.random.default_rng(), "test")
         held_out = [family for family in self.fonts if split_of_family(family) == "test"]

@@ -178,6 +178,7 @@ class Grid(Task[Scene]):
 
     rules = PAIR_RULES
     wording = Wording(success="counted the rows and the columns", truth="drawn")
+    demo = "unblind.tasks.grid.demo"
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""

@@ -95,6 +95,7 @@ class LineIntersections(Task[Scene]):
     cluster = "figure"
     wording = Wording(success="counted the crossings", truth="drawn")
     too_tight = "use a larger --image-size, fewer --bends or thinner lines (--line-width)"
+    demo = "unblind.tasks.line_intersections.demo"
 
     def sample(
         self, rng: np.random.Generator, split: Split, options: Options, resources: None

@@ -89,6 +89,7 @@ class NestedSquares(Task[Scene]):
     rules = COUNT_RULES
     cluster = "figure"
     wording = Wording(success="counted the squares", truth="drawn")
+    demo = "unblind.tasks.nested_squares.demo"
 
     def sample(self, rng: np.random.Generator, split: Split, options: Options, resources: None) -> Scene:
         """Squares in one another; each number of them is as likely as the others."""

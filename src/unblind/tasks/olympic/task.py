@@ -92,6 +92,8 @@ class Olympic(Task[Scene]):
         "use a larger --image-size, a larger --fill, thinner lines (--line-width) or a smaller --count"
     )
 
+    demo = "unblind.tasks.olympic.demo"
+
     @cached_property
     def known(self) -> NDArray[np.float64]:
         """Where the benchmark's are: training keeps off."""

@@ -213,7 +213,7 @@ def twin(rng: np.random.Generator, scene: Scene) -> Scene | None:
     joining = [i for i, (start, end, _, _) in enumerate(scene.routes) if {start, end} == set(scene.asked)]
     if joining and (scene.connections == MOST_CONNECTIONS or likely(rng, 0.5)):
         return _without(rng, scene, joining)
-    more = _with_one_more(rng, scene)
+    more = with_one_more(rng, scene)
     return more or (_without(rng, scene, joining) if joining else None)
 
 
@@ -222,7 +222,7 @@ def _without(rng: np.random.Generator, scene: Scene, joining: Sequence[int]) -> 
     return replace(scene, routes=scene.routes[:gone] + scene.routes[gone + 1 :])
 
 
-def _with_one_more(rng: np.random.Generator, scene: Scene) -> Scene | None:
+def with_one_more(rng: np.random.Generator, scene: Scene) -> Scene | None:
     """One more route, in a colour that is not there yet, from and to nodes beside those of the others."""
     used: set[Edge] = set().union(*(edges(unrolled(corners)) for _, _, corners, _ in scene.routes))
     colors = [color for color in TAB10 if all(_apart(color, other) for *_, other in scene.routes)]

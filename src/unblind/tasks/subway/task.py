@@ -86,6 +86,7 @@ class Subway(Task[Scene]):
     cluster = "map"
     wording = Wording(success="counted the routes between the two stations", truth="drawn")
     too_tight = "use a larger --image-size, fewer --stations or --connections, or more --nodes"
+    demo = "unblind.tasks.subway.demo"
 
     def resources(self, options: Options) -> FontLibrary:
         """The fonts that the options name. Raises FontsError."""

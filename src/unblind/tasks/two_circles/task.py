@@ -87,6 +87,7 @@ class TwoCircles(Task[Scene]):
     rules = YES_NO_RULES
     wording = Wording(success="saw what the circles do", truth="true")
     too_tight = "use a larger --image-size, a smaller --radius or a smaller --gap"
+    demo = "unblind.tasks.two_circles.demo"
 
     def sample(
         self, rng: np.random.Generator, split: Split, options: Options, resources: None
