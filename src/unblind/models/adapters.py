@@ -154,14 +154,15 @@ def start_from(model: PreTrainedModel | PeftModel, folder: Path, scopes: Mapping
 
 
 def scopes_of(model: PeftModel) -> dict[Part, Scope]:
-    """What is trained of each part of an adapted model."""
+    """What is trained of each part of an adapted model; "lora" also where that is not all."""
     family = family_of(base_of(model).config)
-    scopes: dict[Part, Scope] = dict.fromkeys(get_args(Part), "frozen")
-    for name, parameter in model.named_parameters():
-        part = family.part_of(name.removeprefix(_WRAPPED))
-        if part and parameter.requires_grad:
-            scopes[part] = "lora" if "lora_" in name else "full"
-    return scopes
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    trained = {family.part_of(name.removeprefix(_WRAPPED)) for name in names}
+    by_lora = {family.part_of(name.removeprefix(_WRAPPED)) for name in names if "lora_" in name}
+    return {
+        part: "lora" if part in by_lora else "full" if part in trained else "frozen"
+        for part in get_args(Part)
+    }
 
 
 def load_adapter(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
