@@ -16,6 +16,7 @@ from unblind.options import checked
 Part = Literal["language", "projector", "vision"]
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
+Attention = Literal["auto", "eager", "sdpa", "flex"]
 _MAX_CHARACTERS = 100_000  # what comes after is no recipe
 
 STREAM = "stream:"  # begins the name of data that is drawn during training
@@ -61,6 +62,8 @@ class TrainOptions:
         weight_decay: decoupled, per step and learning rate.
         max_grad_norm: to which gradients are clipped.
         optimizer: as transformers.Trainer names it.
+        attention: of the language model. auto: sdpa where its family allows it, else eager. flex takes less
+            memory where sdpa cannot be had, as with Gemma 2; its gradients on a GPU are untested.
         gradient_checkpointing: less memory, a third more time.
         drop_blank: train without the rows of patches that hold blank paper only: faster.
         cache_features: a folder in which to keep what a frozen vision tower makes of each image.
@@ -113,6 +116,7 @@ class TrainOptions:
     weight_decay: Optimizer[float] = 0.0
     max_grad_norm: Optimizer[float] = 1.0
     optimizer: Optimizer[str] = "adamw_torch"
+    attention: Memory[Attention] = "auto"
     gradient_checkpointing: Memory[bool] = False
     drop_blank: Memory[bool] = False
     cache_features: Memory[Path | None] = None

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unblind.flags import Machine
-from unblind.recipe import Quantization
+from unblind.recipe import Attention, Quantization
 
 OF_THE_MODEL = ("blank_image", "uncircled")  # base rates that differ from model to model
 
@@ -41,6 +41,7 @@ def evaluate(
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
+    attention: Machine[Attention] = "auto",
 ) -> None:
     """Measure how often a model's answer is right, and write predictions.parquet and metrics.json.
 
@@ -74,6 +75,8 @@ def evaluate(
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
         quantization: of the model's language side, with bitsandbytes.
+        attention: auto, eager, sdpa or flex, of the language model; flex takes less memory where sdpa cannot
+            be had, as with Gemma 2.
     """
     from unblind.data.columns import columns_named
     from unblind.data.reading import read
@@ -96,6 +99,8 @@ def evaluate(
     settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
     settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
     settings |= loading | asking
+    if attention != "auto":
+        loading["attention"] = settings["attention"] = attention
     settings |= {"columns": list(columns)} if columns else {}
     refuse_inside(out, data)
     samples = read(data, split, columns=columns_named(columns))

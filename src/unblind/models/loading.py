@@ -26,12 +26,13 @@ from transformers.utils import logging
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG as ADAPTER_CONFIG
 from unblind.models.adapters import base_of, load_adapter
+from unblind.models.attention import set_attention
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import Family, Processor
 from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
-from unblind.recipe import Quantization, TrainOptions
+from unblind.recipe import Attention, Quantization, TrainOptions
 from unblind.runtime.device_memory import free_memory
 from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
@@ -75,6 +76,7 @@ def load(
     quantization: Quantization | None = None,
     double_quantization: bool = True,
     quantize_vision: bool = False,
+    attention: Attention = "auto",
 ) -> Loaded:
     """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
 
@@ -88,6 +90,8 @@ def load(
         quantization: "nf4" or "int8" (by bitsandbytes), of the language model's layers.
         double_quantization: of nf4's scales as well.
         quantize_vision: also the vision tower and the projector.
+        attention: "auto", "eager", "sdpa" or "flex", of the language model; what cannot be had is said, and
+            "auto" taken.
 
     Raises:
         ModelError: of no known family, incomplete, gated, unknown, no network, no such device, an adapter
@@ -115,6 +119,7 @@ def load(
             options["quantization_config"] = quantized
         model = _load_weights(source, stored_dtype(compute_dtype), target, **options)
     family.tune(model, target)
+    set_attention(model, attention)
     if compute_dtype == torch.float16:
         multiply_in_float16(model, target)
     loaded = Loaded(model, processor, name, revision, None, target, compute_dtype)
@@ -135,6 +140,7 @@ def load_as_trained(options: TrainOptions, adapter: str | Path | None = None) ->
         quantization=options.quantization,
         double_quantization=options.double_quantization,
         quantize_vision=options.quantize_vision,
+        attention=options.attention,
     )
 
 

@@ -18,9 +18,11 @@ SHARE = 0.25
 
 
 def training_operations(config: PreTrainedConfig, options: TrainOptions) -> float:
-    """Floating-point operations a training sample, forward and backward, with what checkpointing repeats."""
+    """Floating-point operations a training sample, forward and backward; what checkpointing repeats is not
+    counted.
+    """
     with FlopCounterMode(display=False) as counter:
-        training_memory(config, replace(options, batch_size=1), torch.bfloat16)
+        training_memory(config, replace(options, batch_size=1, gradient_checkpointing=False), torch.bfloat16)
     return counter.get_total_flops()
 
 

@@ -120,7 +120,7 @@ def device_with_room(model: str, revision: str | None, device: str, dtype: str) 
     free = free_memory(target)
     if target.type == "cpu" or free is None:
         return device
-    needed = evaluation_memory(configuration(model, revision), DTYPES[dtype], batch_size=BATCH).total
+    needed = evaluation_memory(configuration(model, revision), DTYPES[dtype], target, batch_size=BATCH).total
     return device if needed < ROOM * free else "cpu"
 
 

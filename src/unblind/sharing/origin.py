@@ -78,9 +78,11 @@ class Origin:
 
 
 def run_folder(folder: Path) -> Path:
-    """The folder of the run that made an adapter: the folder itself, or the one around it."""
+    """The folder of the run that made an adapter: the folder itself, or one around it or its checkpoint."""
     around = folder.resolve().parent
-    return around if folder.resolve().name == "adapter" and (around / "config.yaml").is_file() else folder
+    run = {folder.resolve().name: around, around.name: around.parent}
+    found = run.get("adapter") or run.get("checkpoints")
+    return found if found and (found / "config.yaml").is_file() else folder
 
 
 def read_origin(folder: Path, base: str | None = None, revision: str | None = None) -> Origin:

@@ -106,6 +106,19 @@ def contents_of(folder: Path) -> Contents:
     return "dataset"
 
 
+def check_target(repo: str) -> None:
+    """Raise HubError if `repo` is no id, or nobody is logged in; the hub itself is not asked."""
+    _check_id(repo)
+    _token()
+
+
+def _token() -> str:
+    token = get_token()
+    if token is None:
+        raise HubError("no Hugging Face token; run `hf auth login`, or set HF_TOKEN, with one that may write")
+    return token
+
+
 def push(upload: Upload, repo: str, *, private: bool = False) -> str:
     """Send it in one commit, to a new repository or over an older version. Returns its page's address.
 
@@ -115,9 +128,7 @@ def push(upload: Upload, repo: str, *, private: bool = False) -> str:
         HubError: no token or a wrong one, not allowed, another kind of repository, public where `private` is
             asked for, refused by the hub, no network.
     """
-    token = get_token()
-    if token is None:
-        raise HubError("no Hugging Face token; run `hf auth login`, or set HF_TOKEN, with one that may write")
+    token = _token()
     if not sys.stderr.isatty():
         disable_progress_bars()
     api = HfApi(token=token, library_name="unblind", library_version=versions()["unblind"])

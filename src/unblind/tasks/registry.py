@@ -6,6 +6,7 @@ A task is imported when it is first named, so that a broken one breaks nothing e
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
@@ -70,7 +71,22 @@ def task_of(name: object, answers: Iterable[str] = (), columns: Iterable[str] = 
         return letters if known else GENERIC
     if name in TASKS or name in task_names():  # ours first: to look for others' takes milliseconds
         return task_named(str(name))
-    return next((task for task in map(task_named, TASKS) if name in task.benchmark), GENERIC)
+    ours = benchmark_task(str(name))
+    return task_named(ours) if ours else GENERIC
+
+
+def benchmark_task(name: str) -> str | None:
+    """Our name of what the benchmark calls a task, in any case, with spaces, hyphens or underscores."""
+    return _benchmark_names().get(_plain(name))
+
+
+@lru_cache(maxsize=1)
+def _benchmark_names() -> dict[str, str]:
+    return {_plain(theirs): name for name in TASKS for theirs in task_named(name).benchmark}
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.casefold().strip()))
 
 
 def broken_tasks() -> dict[str, str]:

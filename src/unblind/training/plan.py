@@ -27,7 +27,7 @@ def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any
     if model in EMBEDDED:
         return "tiny", load_recipe("tiny") | {"model": model}
     limit = total_memory(device)
-    jobs = reckon(model, None, choose_dtype("auto", device), known=False)
+    jobs = reckon(model, None, choose_dtype("auto", device), device, known=False)
     job = fitting_job((job for job in jobs if job.recipe in CURES), limit)
     if job is None or job.recipe is None:
         raise ModelError(
@@ -47,7 +47,9 @@ def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, a
     config = configuration(options.model)
     steps = math.ceil(train * options.epochs / (options.batch_size * options.accumulation))
     watched = math.ceil(steps / options.eval_every) * options.eval_samples if options.eval_every else 0
-    work = train * options.epochs * training_operations(config, options)
-    work += (watched + asked) * evaluation_operations(config)
+    forward = evaluation_operations(config)
+    repeated = forward if options.gradient_checkpointing else 0.0
+    work = train * options.epochs * (training_operations(config, options) + repeated)
+    work += (watched + asked) * forward
     rate = matrix_rate(device, choose_dtype("auto", device), 8192 if device.type == "cuda" else 1024)
     return work / (SHARE * rate)

@@ -6,8 +6,9 @@ import json
 import math
 import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -29,6 +30,7 @@ from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, start_from, trainable_parameters
+from unblind.models.attention import trainable_attention
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
@@ -61,13 +63,15 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
+# Options that older runs did not have, and what these did.
 _LATER = {
-    "adapter",
-    "columns",
-    "language_lr",
-    "projector_lr",
-    "vision_lr",
-}  # options that older runs did not have
+    "adapter": None,
+    "columns": [],
+    "language_lr": None,
+    "projector_lr": None,
+    "vision_lr": None,
+    "attention": "auto",
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class TrainResult:
     metrics: dict[str, Any]
 
 
-def train(options: TrainOptions) -> TrainResult:
+def train(options: TrainOptions, *, on_checkpoint: Callable[[Path], object] | None = None) -> TrainResult:
     """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
 
     Where `torchrun` or `accelerate launch` started several processes, each has batches of its own, and the
@@ -87,6 +91,10 @@ def train(options: TrainOptions) -> TrainResult:
 
     The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
+
+    Args:
+        options: of the run.
+        on_checkpoint: called with the folder of each checkpoint once it is whole; peft reads it.
 
     Raises:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
@@ -102,9 +110,10 @@ def train(options: TrainOptions) -> TrainResult:
     if options.resume and (finished := from_main_process(lambda: _finished(options))):
         return finished  # its data may be gone
     training, validation = _samples(options)
-    loaded = load_as_trained(options)
+    attention = trainable_attention(options.attention, choose_device(options.device))
+    loaded = load_as_trained(replace(options, attention=attention))
     try:
-        return fit(loaded, training, validation, options)
+        return fit(loaded, training, validation, options, on_checkpoint=on_checkpoint)
     except DatasetError as error:
         raise DatasetError(f"{options.data}: {error}") from None
 
@@ -114,6 +123,8 @@ def fit(
     training: datasets.Dataset | Stream,
     validation: datasets.Dataset | None,
     options: TrainOptions,
+    *,
+    on_checkpoint: Callable[[Path], object] | None = None,
 ) -> TrainResult:
     """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
     if not isinstance(training, Stream):
@@ -136,7 +147,9 @@ def fit(
         cache = options.cache_features
         features = None if cache is None else from_main_process(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
-        trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
+        trainer = make_trainer(
+            loaded, model, training, validation, options, features, told_to_stop, on_checkpoint
+        )
         with (
             _vision_side(loaded, options),
             explain_out_of_memory(lambda: _batch_that_fits(loaded, options)),
@@ -178,7 +191,7 @@ def _batch_that_fits(loaded: Loaded, options: TrainOptions) -> str:
     """What to do where a step takes more memory than there is."""
     limit = total_memory(loaded.device)
     base = base_of(loaded.model)
-    batch = limit and largest_batch(base.config, options, base.dtype, limit)
+    batch = limit and largest_batch(base.config, options, base.dtype, loaded.device, limit)
     if limit is None or batch == options.batch_size:
         return SMALLER
     if not batch:
@@ -244,7 +257,7 @@ def _told(options: TrainOptions) -> dict[str, Any]:
     settings = {
         key: value
         for key, value in _plain(asdict(options)).items()
-        if key not in _IMMATERIAL and not (key in _LATER and not value)
+        if key not in _IMMATERIAL and not (key in _LATER and value == _LATER[key])
     }
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))

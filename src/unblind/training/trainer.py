@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import datasets
@@ -210,6 +211,7 @@ def make_trainer(
     options: TrainOptions,
     features: Features | None,
     told_to_stop: threading.Event,
+    on_checkpoint: Callable[[Path], object] | None = None,
 ) -> AnswerTrainer:
     watched = validation if options.eval_every > 0 else None
     if options.project:
@@ -232,7 +234,7 @@ def make_trainer(
                 drop_blank=options.drop_blank,
             ),
             compute_metrics=_accuracies,
-            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop), LearningRate()],
+            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop, on_checkpoint), LearningRate()],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error
