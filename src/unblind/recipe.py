@@ -86,7 +86,7 @@ class TrainOptions:
     prompt: str | None = None
     columns: tuple[str, ...] = ()
     # what is trained
-    adapter: Path | None = None
+    adapter: Adapter[Path | None] = None
     language: Adapter[Scope] = "lora"
     projector: Adapter[Scope] = "lora"
     vision: Adapter[Scope] = "lora"

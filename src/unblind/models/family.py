@@ -116,6 +116,10 @@ class Family(ABC):
         """The hub's name of a published checkpoint's licence, where its card is for members only."""
         return None
 
+    def published_name(self, tensor: str) -> str:
+        """A tensor's name in published checkpoints, by the one that transformers 5 may save it under."""
+        return tensor
+
     # -- what follows ----------------------------------------------------------------------------------------
 
     def part_of(self, module: str) -> Part | None:

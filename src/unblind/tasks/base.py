@@ -25,6 +25,7 @@ Row = Mapping[str, Any]  # a row of a dataset or of predictions, by column
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB
 S = TypeVar("S")
 
+ACCEPTED = "accepted_answers"  # the column of all answers that count, where several people have answered
 # What PaliGemma's pretrained checkpoints expect before a question (Beyer et al. 2024, arXiv 2407.07726).
 ANSWER_EN = "answer en "
 TRIES = 1_000  # draws until a scene fits into the image and into its split

@@ -20,6 +20,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from unblind.errors import FontsError
 from unblind.models.loading import choose_device, choose_dtype
+from unblind.models.paligemma import FAMILY
+from unblind.models.published_files import publish
 from unblind.recipe import PretrainOptions
 from unblind.runtime.device_memory import keep_freed_memory
 from unblind.tasks.fonts import Font, find_fonts
@@ -171,6 +173,7 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
     )  # half the size on disk; loaded as float32 where that is faster
     model.save_pretrained(out / "checkpoint")
     new_processor().save_pretrained(out / "checkpoint")
+    publish(out / "checkpoint", FAMILY)
 
 
 def _run(

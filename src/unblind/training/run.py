@@ -90,16 +90,16 @@ def train(options: TrainOptions) -> TrainResult:
 
     Raises:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
-            without a GPU.
+            without a GPU, something else than the adapter has that training starts from.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
-        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
-            the disk is full.
+        OutputError: the folder holds something else, another run, one on other samples, one of more steps, or
+            an unfinished one and `resume` is off; the disk is full.
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
     refuse_inside(options.out, options.data)
-    if options.resume and (finished := _finished(options)):
+    if options.resume and (finished := from_main_process(lambda: _finished(options))):
         return finished  # its data may be gone
     training, validation = _samples(options)
     loaded = load_as_trained(options)
@@ -122,15 +122,15 @@ def fit(
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     settings = _settings(options, training, validation) if is_main_process() else {}
+    keep_freed_memory(loaded.device)
+    set_seed(options.seed)
+    model, options = _adapted(loaded, options)
     with (
         claim(options.out, settings, made_by="unblind train"),
         explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
-        if options.resume and (metrics := finished_metrics(options, samples_per_step(options))):
-            return TrainResult(options.out, options.out / "adapter", metrics)
-        keep_freed_memory(loaded.device)
-        set_seed(options.seed)
-        model, options = _adapted(loaded, options)
+        if options.resume and (finished := from_main_process(partial(_left_behind, options))):
+            return finished
         checkpoint = from_main_process(partial(_begin, options))
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
@@ -265,14 +265,18 @@ def _plain_value(value: Any) -> Any:
 def _finished(options: TrainOptions) -> TrainResult | None:
     """What a finished run left, if it is asked for again by the names that it began with."""
     found, told = read_settings(options.out) or {}, _told(options)
-    if any(found.get(name) != told.get(name) for name in ("data", "adapter")):
-        return None  # by content perhaps
-    metrics = finished_metrics(options, samples_per_step(options))
-    if metrics is None:
+    same = all(found.get(name) == told.get(name) for name in ("data", "adapter"))
+    finished = _left_behind(options) if same else None
+    if finished is None:
         return None
     contents = {key: found[key] for key in ("data_content", "adapter_content") if key in found}
     with claim(options.out, settings_to_claim(options, told | contents), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", metrics)
+        return finished
+
+
+def _left_behind(options: TrainOptions) -> TrainResult | None:
+    metrics = finished_metrics(options, samples_per_step(options))
+    return None if metrics is None else TrainResult(options.out, options.out / "adapter", metrics)
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
