@@ -52,7 +52,7 @@ print(highest[0] - before)
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--layers", type=int, default=8, help="of the published 26; 8 make 2 GB")
+    parser.add_argument("--layers", type=int, default=10, help="of the published 26; 10 make 2 GB")
     parser.add_argument("--shard", default="250MB")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import torch
@@ -38,7 +39,8 @@ def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple
         )
     options = load_recipe(job.recipe) | {"model": model}
     together = options["batch_size"] * options["accumulation"]
-    return job.recipe, options | {"batch_size": job.batch, "accumulation": math.ceil(together / job.batch)}
+    options |= {"batch_size": job.batch, "accumulation": math.ceil(together / job.batch)}
+    return job.recipe, options | {"workers": min(options["workers"], os.cpu_count() or 1)}
 
 
 def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, asked: int) -> float:

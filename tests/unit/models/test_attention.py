@@ -51,7 +51,7 @@ def test_flex_gives_the_logits_of_eager() -> None:
     batch = {name: batch[name] for name in ("input_ids", "attention_mask", "token_type_ids", "pixel_values")}
     eager = logits("eager", 50.0, **batch)
     assert not torch.allclose(eager, logits("eager", None, **batch), atol=1e-2)  # the cap matters
-    torch.testing.assert_close(logits("flex", 50.0, **batch), eager, rtol=0, atol=2e-5)
+    torch.testing.assert_close(logits("flex", 50.0, **batch), eager, rtol=0, atol=3e-4)
 
 
 def test_gemma_2_has_no_sdpa_and_says_so(capfd: pytest.CaptureFixture[str]) -> None:
