@@ -155,9 +155,9 @@ class Builder:
 def settings_of(mixture: Mixture) -> dict[str, Any]:
     """The options, and what the names of words, fonts and the like stood for when they were used."""
     settings = asdict(mixture.options) | dict(mixture.options.rows)
-    for name in ("replay", "shift"):  # which older datasets did not know
-        if not settings[name]:
-            del settings[name]
+    for name in ("replay", "shift", "skip_odd_words"):  # which older datasets did not know
+        if not settings.get(name):
+            settings.pop(name, None)
     for component in mixture.components:
         for name, value in component.task.hashes(component.resources).items():
             settings[f"{component.task.name} {name}" if name in settings else name] = value
