@@ -1,10 +1,11 @@
-"""How fast scenes are drawn, against Matplotlib, which is how BlindTest's generators draw.
+"""How fast scenes are drawn, against the way in which BlindTest's own generators draw them.
 
 Both draw the same distinct scenes on one core in one run: as 224 px arrays, and as 512 px PNG files on disk.
-Matplotlib draws them twice: as the generator does, which saves the figure as PNG that is opened again and
-resized, and in memory, which spares it that detour.
+Times are of the processor, so that other work on the machine hardly matters. Tables are Pillow's there, 2000
+px wide and resized. All else is Matplotlib's, and drawn twice: as the generator does, which saves the figure
+as PNG that is opened again and resized, and in memory, which spares it that detour.
 
-    python benchmarks/drawing.py [--task NAME] [--scenes N] [--matplotlib N]
+    python benchmarks/drawing.py [--task NAME|all] [--scenes N] [--theirs N]
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,15 @@ import numpy as np
 from matplotlib import patches, pyplot
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from unblind.data.images import encode_png
 from unblind.tasks.base import Task, sample_scene
 from unblind.tasks.glyphs import measure_word
+from unblind.tasks.grid.scene import BENCHMARK_DRAWN
 from unblind.tasks.olympic.scene import corners
-from unblind.tasks.registry import task_named
+from unblind.tasks.registry import TASKS, task_named
+from unblind.tasks.subway.scene import unrolled
 
 matplotlib.use("Agg")
 Drawn = Callable[[Any, Any], Figure]
@@ -93,13 +97,61 @@ def pentagons(scene: Any, _: Any) -> Figure:
     return figure
 
 
-# How the benchmark draws each task, and saves it.
+def squares(scene: Any, _: Any) -> Figure:
+    """A figure of 10 x 10 inches at 100 dpi."""
+    size = scene.image_size
+    figure = on_axes((10, 10), 100, (0, size), (size, 0))
+    style = {"fill": False, "edgecolor": share(scene.color), "linewidth": scene.line_width * 720 / size}
+    for x, y, side in scene.squares:
+        figure.axes[0].add_patch(patches.Rectangle((x, y), side, side, **style))
+    return figure
+
+
+def routes(scene: Any, resources: Any) -> Figure:
+    """A figure of 18 x 18 inches at 500 dpi; each step of a route is a line of its own."""
+    size = scene.image_size
+    figure = pyplot.figure(figsize=(18, 18), dpi=500)
+    axes = figure.add_subplot()
+    axes.set(xlim=(0, size), ylim=(size, 0))
+    axes.axis("off")
+    width = scene.line_width * 1296 / size
+    for _, _, nodes, color in scene.routes:
+        for one, other in pairwise(map(scene.place, unrolled(nodes))):
+            axes.plot(*zip(one, other, strict=True), color=share(color), linewidth=width)
+    font = FontProperties(fname=str(resources.get(scene.font).path), size=scene.font_size * 1296 / size)
+    for letter, x, y in scene.stations:
+        axes.text(x, y, letter, fontproperties=font)
+    figure.tight_layout(pad=0)
+    return figure
+
+
+def table(scene: Any, resources: Any, size: int) -> Image.Image:
+    """By Pillow, 2000 px wide, resized."""
+    scale = BENCHMARK_DRAWN / scene.image_size
+    image = Image.new("RGB", (BENCHMARK_DRAWN, BENCHMARK_DRAWN), scene.background)
+    draw = ImageDraw.Draw(image)
+    (left, *_, right), (top, *_, bottom) = scene.xs, scene.ys
+    ends = [((x, top), (x, bottom)) for x in scene.xs] + [((left, y), (right, y)) for y in scene.ys]
+    for line in ends:
+        points = [tuple(scale * value for value in point) for point in line]
+        draw.line(points, scene.color, round(scene.line_width * scale))
+    if scene.words:
+        path = str(resources.fonts.get(scene.font).path)
+        font = ImageFont.truetype(path, scene.font_size * scale, layout_engine=ImageFont.Layout.BASIC)
+        for text, x, baseline in scene.words:
+            draw.text((x * scale, baseline * scale), text, scene.text_color, font, anchor="ls")
+    return image.resize((size, size))
+
+
+# How the benchmark draws each task by Matplotlib, and saves it.
 WAYS: dict[str, tuple[Drawn, dict[str, Any]]] = {
     "circled-letter": (word, {}),
     "line-intersections": (lines, {}),
     "two-circles": (circles, TIGHT),
     "olympic-circles": (rings, TIGHT),
     "olympic-pentagons": (pentagons, TIGHT),
+    "nested-squares": (squares, {}),
+    "subway": (routes, {}),
 }
 
 
@@ -150,11 +202,23 @@ def draw_with_matplotlib(name: str, scene: Any, resources: Any, size: int, in_me
 
 
 def rate(work: Callable[[Any], object], scenes: list[Any]) -> float:
-    """Scenes a second."""
-    start = time.perf_counter()
+    """Scenes a second of one core."""
+    start = time.process_time()
     for scene in scenes:
         work(scene)
-    return len(scenes) / (time.perf_counter() - start)
+    return len(scenes) / (time.process_time() - start)
+
+
+def alternatives(task: Task[Any], resources: Any, size: int) -> dict[str, Callable[[Any], Image.Image]]:
+    """The other ways to draw a scene, by what they are called."""
+    if task.name == "grid":
+        return {"Pillow, as the generator": partial(table, resources=resources, size=size)}
+    return {
+        f"Matplotlib, {'in memory' if in_memory else 'as the generator'}": partial(
+            draw_with_matplotlib, task.name, resources=resources, size=size, in_memory=in_memory
+        )
+        for in_memory in (False, True)
+    }
 
 
 def sample(task: Task[Any], size: int, count: int) -> tuple[list[Any], Any]:
@@ -169,7 +233,7 @@ def sample(task: Task[Any], size: int, count: int) -> tuple[list[Any], Any]:
 
 
 def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> list[dict[str, Any]]:
-    """Ours against Matplotlib both ways: one result for each."""
+    """Ours against each of the other ways: one result for each."""
     scenes, resources = sample(task, size, count)
     with tempfile.TemporaryDirectory() as folder:
 
@@ -178,16 +242,17 @@ def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> l
             if files:
                 Path(folder, f"{id(scene)}.png").write_bytes(encode_png(pixels))
 
-        def theirs(scene: Any, in_memory: bool) -> None:
-            image = draw_with_matplotlib(task.name, scene, resources, size, in_memory)
+        def theirs(scene: Any, way: Callable[[Any], Image.Image]) -> None:
+            image = way(scene)
             image.save(Path(folder, f"m{id(scene)}.png")) if files else np.asarray(image)
 
         for scene in scenes[:200]:  # fonts are opened
             ours(scene)
         speed = rate(ours, scenes)
+        written = sum(len(getattr(scene, "words", ())) for scene in scenes)
         results = []
-        for in_memory, name in ((False, "as the generator"), (True, "in memory")):
-            alternative = rate(partial(theirs, in_memory=in_memory), scenes[:slow])
+        for name, way in alternatives(task, resources, size).items():
+            alternative = rate(partial(theirs, way=way), scenes[:slow])
             results.append(
                 {
                     "benchmark": f"drawing {'PNG files' if files else 'arrays'}, {task.name}",
@@ -195,9 +260,10 @@ def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> l
                     "ours": speed,
                     "alternative": alternative,
                     "unit": "images/s",
-                    "against": f"Matplotlib, {name}",
+                    "against": name,
                     "pixels": size,
                     "scenes": count,
+                    **({"words/s": speed * written / count} if written else {}),
                 }
             )
         return results
@@ -206,18 +272,18 @@ def compare(task: Task[Any], size: int, files: bool, count: int, slow: int) -> l
 def main() -> None:
     """Print a table, and one line of JSON for each question."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--task", default="circled-letter", choices=[*WAYS, "all"])
+    parser.add_argument("--task", default="circled-letter", choices=[*TASKS, "all"])
     parser.add_argument("--scenes", type=int, default=10_000)
-    parser.add_argument("--matplotlib", type=int, default=10)
+    parser.add_argument("--theirs", type=int, default=10)
     asked = parser.parse_args()
     results = [
         result
-        for name in (WAYS if asked.task == "all" else (asked.task,))
+        for name in (TASKS if asked.task == "all" else (asked.task,))
         for size, files in ((224, False), (512, True))
-        for result in compare(task_named(name), size, files, asked.scenes, asked.matplotlib)
+        for result in compare(task_named(name), size, files, asked.scenes, asked.theirs)
     ]
     print(
-        f"{'what':<36} {'px':>4} {'ours':>8} {'against':<29} {'its':>6} {'ratio':>7}   (images/s, one core)"
+        f"{'what':<36} {'px':>4} {'ours':>8} {'against':<29} {'its':>6} {'ratio':>7}   (images/s of one core)"
     )
     for r in results:
         print(

@@ -1,4 +1,4 @@
-"""The part of the Hugging Face Hub's HTTP API that an upload needs, on loopback."""
+"""The part of the Hugging Face Hub's HTTP API that uploads and downloads need, on loopback."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_header(name.replace("_", "-"), text)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def refuse(self, status: int, message: str, code: str = "") -> None:
         self.reply(
@@ -113,7 +114,17 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.take()
         if not self.known():
             return
-        name = self.path.removeprefix("/api/").partition("?")[0]
+        if "/resolve/" in self.path:
+            self.give_file()
+            return
+        asked = self.path.removeprefix("/api/").partition("?")[0]
+        name, _, listed = asked.partition("/tree/")
+        name = name.partition("/revision/")[0]
+        if listed and name in self.hub.repos:
+            folder = listed.partition("/")[2]
+            inside = [path for path in self.hub.files(name) if path.startswith(folder)]
+            self.reply(200, [{"type": "file", "path": path, "size": 0, "oid": "0" * 40} for path in inside])
+            return
         if name not in self.hub.repos:
             self.refuse(404, "Repository not found", "RepoNotFound")
             return
@@ -122,6 +133,25 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.reply(
             200, {"id": name.partition("/")[2], "private": repo.private, "siblings": files, "sha": "0" * 40}
         )
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def give_file(self) -> None:
+        """A file of a model, whole or its head."""
+        name, _, rest = self.path.lstrip("/").partition("/resolve/")
+        repo, path = self.hub.repos.get(f"models/{name}"), rest.partition("/")[2]
+        if repo is None or path not in repo.files:
+            self.refuse(404, "Not found", "RepoNotFound" if repo is None else "EntryNotFound")
+            return
+        data = repo.files[path]
+        self.send_response(200)
+        etag = f'"{hashlib.sha1(data).hexdigest()}"'
+        headers = {"X-Repo-Commit": "0" * 40, "ETag": etag, "Content-Length": str(len(data))}
+        for header, text in headers.items():
+            self.send_header(header, text)
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(data)
 
     def do_PUT(self) -> None:
         body = self.take()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, ArgumentCollection, CycloptsError, Parameter
 from cyclopts.config import Dict
 
 from unblind.errors import UnblindError
@@ -91,10 +91,7 @@ def command_line(tokens: Sequence[str] = ()) -> App:
 
     Args:
         tokens: what was typed. The command that it names has its docstring for a help, where the list of
-            commands has its line; --help-all explains every option; --recipe sets defaults of options.
-
-    Raises:
-        RecipeError: no such recipe, or a bad one.
+            commands has its line; --help-all explains every option.
     """
     app = App(
         name="unblind",
@@ -102,7 +99,7 @@ def command_line(tokens: Sequence[str] = ()) -> App:
         version=version(DISTRIBUTION),
         help_format="markdown",
         help_formatter=HelpFormatter(everything=_HELP_ALL in tokens),
-        config=_recipe(tokens),
+        config=_recipe,
         default_parameter=Parameter(
             consume_multiple=True, negative_iterable=(), negative_none=(), show_default=show_default
         ),
@@ -123,17 +120,15 @@ def _stop() -> NoReturn:
     )
 
 
-def _recipe(tokens: Sequence[str]) -> tuple[Dict, ...]:
-    """The recipe file's keys as defaults of the command's options; flags override them."""
-    for token, value in zip(tokens, [*tokens[1:], ""], strict=False):
-        name, _, inline = token.partition("=")
-        if name == "--recipe":
-            from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
+def _recipe(app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Take the keys of the file behind --recipe for what no flag says."""
+    told = next((argument for argument in arguments if argument.name == "--recipe"), None)
+    if told and told.tokens:
+        from unblind.recipe import PretrainOptions, TrainOptions, load_recipe
 
-            path = inline or value
-            options = load_recipe(path, PretrainOptions if tokens[0] == "pretrain" else TrainOptions)
-            return (Dict(options, source=path, use_commands_as_keys=False),)
-    return ()
+        path = told.tokens[-1].value
+        options = load_recipe(path, PretrainOptions if commands == ("pretrain",) else TrainOptions)
+        Dict(options, source=path, use_commands_as_keys=False)(app, commands, arguments)
 
 
 def _fail(message: str) -> NoReturn:

@@ -16,6 +16,7 @@ from unblind.options import checked
 Part = Literal["language", "projector", "vision"]
 Scope = Literal["lora", "full", "frozen"]
 Quantization = Literal["nf4", "int8"]
+Attention = Literal["auto", "eager", "sdpa", "flex"]
 _MAX_CHARACTERS = 100_000  # what comes after is no recipe
 
 STREAM = "stream:"  # begins the name of data that is drawn during training
@@ -62,8 +63,10 @@ class TrainOptions:
         weight_decay: decoupled, per step and learning rate.
         max_grad_norm: to which gradients are clipped.
         optimizer: as transformers.Trainer names it.
+        attention: of the language model. auto: sdpa where its family allows it, else eager. flex takes less
+            memory where sdpa cannot be had, as with Gemma 2; its gradients on a GPU are untested.
         gradient_checkpointing: less memory, a third more time.
-        drop_blank: train without the rows of patches that hold blank paper only: faster.
+        drop_blank: train without the patches that are blank paper: faster.
         cache_features: a folder in which to keep what a frozen vision tower makes of each image.
         seed: of weights and order; on a CPU the same seed gives the same adapter, bit for bit.
         log_every: steps.
@@ -88,7 +91,7 @@ class TrainOptions:
     prompt: str | None = None
     columns: tuple[str, ...] = ()
     # what is trained
-    adapter: Path | None = None
+    adapter: Adapter[Path | None] = None
     language: Adapter[Scope] = "lora"
     projector: Adapter[Scope] = "lora"
     vision: Adapter[Scope] = "lora"
@@ -115,6 +118,7 @@ class TrainOptions:
     weight_decay: Optimizer[float] = 0.0
     max_grad_norm: Optimizer[float] = 1.0
     optimizer: Optimizer[str] = "adamw_torch"
+    attention: Memory[Attention] = "auto"
     gradient_checkpointing: Memory[bool] = False
     drop_blank: Memory[bool] = False
     cache_features: Memory[Path | None] = None
@@ -209,7 +213,8 @@ class PretrainOptions:
         see_steps: optimizer steps of the first stage, in which the tower learns to see letters.
         read_steps: of the second, in which the whole model learns to read.
         polish_steps: of the third, in which both are learnt at once.
-        tokens: image tokens a step.
+        printed: pictures of strings a step.
+        drawn: pictures of the other tasks a step; 0: none.
         muon_lr: peak learning rate of the matrices.
         adamw_lr: of everything else.
         circles: teach the tower to mark circled letters.
@@ -229,7 +234,8 @@ class PretrainOptions:
     see_steps: int = 1600
     read_steps: int = 1000
     polish_steps: int = 2800
-    tokens: int = 6144
+    printed: int = 64
+    drawn: int = 24
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
     circles: bool = True
@@ -252,7 +258,7 @@ class PretrainOptions:
             "see_steps",
             "read_steps",
             "polish_steps",
-            "tokens",
+            "printed",
             "muon_lr",
             "adamw_lr",
             "save_every",

@@ -342,7 +342,7 @@ class User:
         return 7 * self.number % 20
 
     def draw(self) -> list[str]:
-        wishes = [self.word, "Lato", 40 + self.number, 5, "red"]
+        wishes = [None, self.word, "Lato", 40 + self.number, 5, "red"]
         return self.ask("canvas", wishes, {"spot": self.spot})
 
     def upload(self) -> list[str]:
@@ -437,6 +437,153 @@ def test_a_task_without_a_page_of_its_own(adapter: Path, tmp_path: Path, open_pa
         question.fill("Where is the radius {radius}?")
         question.press("Enter")
         expect(page.get_by_role("alert")).to_contain_text("needs the picture's radius")
+
+
+Act = Callable[[Page], None]
+
+
+def set_number(page: Page, which: int, value: float) -> None:
+    """Type into one of the sliders' fields, and wait for the picture."""
+    before = page.locator(".canvas img").get_attribute("src") or ""
+    field = page.locator(".wishes input[type=number]").nth(which)
+    field.fill(str(value))
+    field.blur()
+    expect(page.locator(".canvas img")).not_to_have_attribute("src", before)
+
+
+def drag(page: Page, name: str, x: float, y: float) -> None:
+    """Drag what has a name to a place, in shares of the picture, and wait for the picture."""
+    before = page.locator(".canvas img").get_attribute("src") or ""
+    spot, area = page.get_by_role("button", name=name, exact=True), page.locator(".canvas > div")
+    area.scroll_into_view_if_needed()
+    here, paper = spot.bounding_box(), area.bounding_box()
+    assert here and paper
+    page.mouse.move(here["x"] + here["width"] / 2, here["y"] + here["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(paper["x"] + x * paper["width"], paper["y"] + y * paper["height"], steps=4)
+    page.mouse.up()
+    expect(page.locator(".canvas img")).not_to_have_attribute("src", before)
+
+
+def circles(page: Page) -> None:
+    """Apart, together; and by the keys, which stay on the circle."""
+    set_number(page, 0, 20)
+    set_number(page, 1, 20)
+    drag(page, "The first circle", 0.2, 0.2)
+    drag(page, "The second circle", 0.8, 0.8)
+    assert truth_of(page) == "No"
+    drag(page, "The second circle", 0.3, 0.25)
+    assert truth_of(page) == "Yes"
+    second = page.get_by_role("button", name="The second circle", exact=True)
+    left = float((second.get_attribute("style") or "").split("left:")[1].split("%")[0])
+    second.focus()
+    for step in range(1, 4):
+        page.keyboard.press("Shift+ArrowRight")
+        expect(second).to_have_attribute("style", re.compile(f"left:{left + 5 * step:.0f}\\."))
+        expect(second).to_be_focused()
+
+
+def rings(page: Page) -> None:
+    """As many as are chosen; each can be dragged."""
+    for count in (3, 6):
+        set_number(page, 0, count)
+        expect(page.locator(".canvas button")).to_have_count(count)
+        assert truth_of(page) == str(count)
+    drag(page, "Number 6", 0.5, 0.5)
+    assert truth_of(page) == "6"
+
+
+def squares(page: Page) -> None:
+    """Added, dragged; too many are refused in a sentence, and the page goes on."""
+    set_number(page, 0, 2)
+    assert truth_of(page) == "2"
+    drag(page, "Square 2 from outside", 0.5, 0.5)
+    set_number(page, 0, 1)
+    assert truth_of(page) == "1"
+    page.locator(".wishes input[type=number]").nth(1).fill("12")
+    page.locator(".wishes input[type=number]").nth(0).fill("7")
+    page.locator(".wishes input[type=number]").nth(0).blur()
+    expect(page.get_by_role("alert")).to_contain_text("There is no room")
+    page.locator(".wishes input[type=number]").nth(0).fill("1")
+    page.locator(".wishes input[type=number]").nth(0).blur()
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def table(page: Page) -> None:
+    """Rows and columns; a line moved; words."""
+    set_number(page, 0, 3)
+    set_number(page, 1, 5)
+    assert truth_of(page) == "3,5"
+    drag(page, "Upright line 2", 0.3, 0.5)
+    before = page.locator(".canvas img").get_attribute("src") or ""
+    page.get_by_label("Words in the cells").click()
+    expect(page.locator(".canvas img")).not_to_have_attribute("src", before)
+    assert truth_of(page) == "3,5"
+
+
+def lines(page: Page) -> None:
+    """Side by side they do not cross; a bend pulled over the other line crosses it twice."""
+    set_number(page, 0, 1)
+    upright = page.get_by_role("button", name="Blue, point 1", exact=True).bounding_box()
+    last = page.get_by_role("button", name="Blue, point 3", exact=True).bounding_box()
+    assert upright and last
+    turned = abs(last["y"] - upright["y"]) > abs(last["x"] - upright["x"])
+    for name, away in (("Blue", 0.2), ("Red", 0.8)):
+        for number, along in ((1, 0.1), (3, 0.9), (2, 0.5)):
+            drag(page, f"{name}, point {number}", *((away, along) if turned else (along, away)))
+    assert truth_of(page) == "0"
+    drag(page, "Blue, point 2", *((0.97, 0.5) if turned else (0.5, 0.97)))
+    assert truth_of(page) == "2"
+
+
+def stations(page: Page) -> None:
+    """Two of them are asked about; a route is added between them."""
+    spots = page.locator(".canvas button")
+    while spots.count() < 3:
+        before = page.locator(".canvas img").get_attribute("src") or ""
+        page.get_by_role("button", name="Another").click()
+        expect(page.locator(".canvas img")).not_to_have_attribute("src", before)
+    names = [(spots.nth(i).get_attribute("aria-label") or "")[-1] for i in range(3)]
+    for name in (names[2], names[1]):
+        page.get_by_role("button", name=f"Ask about station {name}").click()
+        expect(page.get_by_role("button", name=f"Ask about station {name}")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+    expect(page.locator(".canvas img")).to_have_attribute("alt", re.compile(f" {names[2]} to {names[1]}[.?]"))
+    routes = page.locator(".wishes input[type=number]").nth(0)
+    truth, count = int(truth_of(page)), int(routes.input_value())
+    set_number(page, 0, count - 1)
+    assert truth - 1 <= int(truth_of(page)) <= truth
+
+
+@pytest.mark.parametrize(
+    ("task", "act"),
+    [
+        ("two-circles", circles),
+        ("olympic-circles", rings),
+        ("olympic-pentagons", rings),
+        ("nested-squares", squares),
+        ("grid", table),
+        ("line-intersections", lines),
+        ("subway", stations),
+    ],
+)
+def test_each_task_has_controls_of_its_own(
+    adapter: Path, tmp_path: Path, open_page: Open, keep: Keep, task: str, act: Act
+) -> None:
+    with serving(tmp_path / "log.txt", "--task", task, "--adapter", adapter) as address:
+        page = open_page(address)
+        expect(page.locator(".answer.cured .verdict")).to_have_count(1)
+        act(page)
+        expect(page.locator(".answer.blind .verdict")).to_have_count(1)
+        before = page.locator(".canvas img").get_attribute("src") or ""
+        page.get_by_role("button", name="Another").click()
+        expect(page.locator(".canvas img")).not_to_have_attribute("src", before)
+        expect(page.locator(".answer.cured .verdict")).to_have_count(1)
+        if task not in ("grid", "nested-squares"):  # tables have no parts to hide, a square alone has none
+            expect(page.locator(".look.cured rect")).not_to_have_count(0)
+        expect(page.locator(".looking")).to_have_count(0)
+        keep(page, f"demo-{task}")
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):

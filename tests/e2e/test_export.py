@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -14,12 +15,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from huggingface_hub import ModelCard
+from safetensors import safe_open
 
 import small_model
 from e2e.conftest import Run
 from stand_in_hub import serve
 from unblind.errors import ModelError
 from unblind.evaluation.answers import Answer
+from unblind.models.embedded import EMBEDDED
 from unblind.models.loading import load
 from unblind.recipe import TrainOptions
 from unblind.sharing.export import compare, export
@@ -86,6 +89,68 @@ def test_evaluated_it_says_what_base_and_adapter_say(
         assert one[column].to_pylist() == other[column].to_pylist()
     assert one["probability"].to_pylist() == pytest.approx(other["probability"].to_pylist(), abs=0.02)
     assert one["restricted"].to_pylist() != blind["restricted"].to_pylist()
+
+
+@pytest.fixture(scope="module")
+def transformers_4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the last transformers 4 and what it needs of its own, before this environment's."""
+    folder = tmp_path_factory.mktemp("transformers4")
+    pinned = ("transformers==4.57.*", "huggingface_hub<1", "tokenizers<0.23")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), *pinned]
+    done = subprocess.run(pip, capture_output=True, text=True, timeout=280)
+    if done.returncode:
+        pytest.skip(f"transformers 4.57 cannot be installed: {done.stderr.strip().splitlines()[-1]}")
+    return folder
+
+
+LOAD = """
+import sys, torch, transformers
+from transformers import AutoModelForImageTextToText, AutoProcessor, AutoTokenizer
+from PIL import Image
+folder, picture, out = sys.argv[1:]
+AutoTokenizer.from_pretrained(folder)
+processor = AutoProcessor.from_pretrained(folder)
+options = {"dtype": torch.float32, "output_loading_info": True}
+model, info = AutoModelForImageTextToText.from_pretrained(folder, **options)
+assert not any(info.values()), info
+batch = processor(images=[Image.open(picture)], text=["<image>Which letter is circled?"], return_tensors="pt")
+with torch.no_grad():
+    logits = model.eval()(**{name: batch[name] for name in batch if name != "labels"}).logits
+cap = model.config.text_config.final_logit_softcapping
+if transformers.__version__ < "5":  # which leaves the cap out of every PaliGemma 2
+    logits = cap * torch.tanh(logits / cap)
+torch.save({"version": transformers.__version__, "logits": logits, "ids": batch["input_ids"]}, out)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["merged", "tiny", "tiny-unmarked"])
+def test_transformers_4_loads_it_completely_and_answers_the_same(
+    image: Path, transformers_4: Path, tmp_path: Path, what: str, request: pytest.FixtureRequest
+) -> None:
+    folder = EMBEDDED.get(what) or request.getfixturevalue("merged")
+    found = {}
+    for name, paths in (("5", ()), ("4", (str(transformers_4),))):
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        environment |= {"PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1"}
+        line = [sys.executable, "-c", LOAD, str(folder), str(image), str(tmp_path / name)]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=280)
+        assert done.returncode == 0, done.stderr
+        assert "newly initialized" not in done.stderr
+        found[name] = torch.load(tmp_path / name)
+    assert {name: answer["version"].partition(".")[0] for name, answer in found.items()} == {
+        "5": "5",
+        "4": "4",
+    }
+    assert torch.equal(found["5"]["ids"], found["4"]["ids"])
+    torch.testing.assert_close(found["5"]["logits"], found["4"]["logits"], rtol=1e-4, atol=1e-3)
+
+
+def test_its_tensors_have_the_published_names(merged: Path) -> None:
+    with safe_open(merged / "model.safetensors", "np") as file:
+        names = [name for name in file.keys() if "vision_tower" in name]  # noqa: SIM118
+    assert len(names) == 69 and all(".vision_model." in name for name in names)
+    assert "extra_special_tokens" not in json.loads((merged / "tokenizer_config.json").read_text())
 
 
 @pytest.mark.slow

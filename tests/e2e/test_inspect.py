@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gc
 import io
+import json
 import os
 import socket
 import subprocess
@@ -132,6 +133,16 @@ def test_each_task_has_its_accuracy(two_tasks: Path, tmp_path: Path) -> None:
     assert metrics["mean"] == metrics["accuracy"] == pytest.approx(1 / 2)
     assert metrics["two-circles stderr"] == pytest.approx(1 / 3)
     gc.collect()  # as below
+
+
+def test_a_dataset_with_names_of_its_own(tmp_path: Path) -> None:
+    from unblind.evaluation.inspect_task import evaluate
+
+    Image.new("RGB", (8, 8)).save(tmp_path / "0.png")
+    row = {"photo": "0.png", "ask": "What?", "answers": ["net", "nets", "net"]}
+    (tmp_path / "test.json").write_text(json.dumps([row]))
+    (sample,) = evaluate(data=str(tmp_path), columns=["image=photo", "prompt=ask"]).dataset
+    assert sample.input[0].content[1].text == "What?" and sample.target == ["net", "nets"]
 
 
 @pytest.mark.filterwarnings("ignore")  # of Inspect's own

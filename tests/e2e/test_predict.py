@@ -43,6 +43,38 @@ def test_folders_and_patterns(unblind: Run, base: Path, folder: Path) -> None:
     ]
 
 
+def test_a_file_of_questions(unblind: Run, base: Path, folder: Path, tmp_path: Path) -> None:
+    """One a line about every image; or rows that name their own, from the file's folder."""
+    (tmp_path / "asked.txt").write_text("Which letter?\n\nWhat is it?\n")
+    line = ("--model", base, "--json", "--batch-size", 2, "--questions")
+    done = unblind("predict", folder / "a.png", folder / "more", *line, tmp_path / "asked.txt")
+    assert done.code == 0, done.err
+    told = [(Path(row["image"]).name, row["prompt"]) for row in map(json.loads, done.out.splitlines())]
+    assert told == [
+        (name, asked) for name in ("a.png", "c.png") for asked in ("Which letter?", "What is it?")
+    ]
+    rows = [{"image": "scans/a.png", "question": "Which?"}, {"image": "gone.png", "question": "What?"}]
+    (tmp_path / "asked.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    done = unblind("predict", *line, tmp_path / "asked.jsonl")
+    assert_refused(done, "gone.png")
+    (row,) = map(json.loads, done.out.splitlines())
+    assert (row["image"], row["prompt"]) == (str(folder / "a.png"), "Which?")
+
+
+def test_a_file_of_questions_that_makes_no_sense(unblind: Run, image: Path, tmp_path: Path) -> None:
+    for name, text, says in (
+        ("a.csv", "image,prompt\na.png,What?\n", "names its own images"),
+        ("b.csv", "image,text\na.png,What?\n", "has no column prompt or question"),
+        ("c.csv", "prompt,n\n,1\n", "row 0: no prompt"),
+        ("d.txt", "\n", "has no questions"),
+    ):
+        (tmp_path / name).write_text(text)
+        assert_refused(unblind("predict", image, "--questions", tmp_path / name), says)
+    assert_refused(unblind("predict", "--questions", tmp_path / "gone"), "no such file")
+    (tmp_path / "e.txt").write_text("What?")
+    assert_refused(unblind("predict", "--questions", tmp_path / "e.txt"), "no image named")
+
+
 def test_one_bad_image_does_not_end_the_others(unblind: Run, base: Path, folder: Path) -> None:
     (folder / "b.PNG").write_bytes(b"no image")
     done = unblind("predict", folder / "absent.png", folder, folder / "*.jpg", "--model", base)

@@ -18,6 +18,7 @@ import yaml
 from huggingface_hub import ModelCard, parse_eval_result_entries
 from safetensors.numpy import save_file
 
+import small_model
 import stand_in_hub
 import unblind
 from stand_in_hub import TOKEN, Hub, Repo
@@ -294,3 +295,58 @@ def test_the_network_goes_away(hub: Hub, quickstart: Path, tmp_path: Path) -> No
     hub.trouble = ""
     assert push(hub, tmp_path, quickstart / "train", "me/x")[0] == 0
     assert "README.md" in hub.files("models/me/x")
+
+
+def train(hub: Hub, cwd: Path, *arguments: object) -> tuple[int, str]:
+    """A run of two steps with a checkpoint after each; its exit code, and all that it printed."""
+    if not (cwd / "base").exists():
+        small_model.checkpoint(cwd / "base")
+        small_model.samples(4).to_parquet(cwd / "train.parquet")
+        small_model.samples(2).to_parquet(cwd / "validation.parquet")
+    sizes = [
+        "--max-steps",
+        "2",
+        "--batch-size",
+        "2",
+        "--accumulation",
+        "1",
+        "--eval-every",
+        "1",
+        "--device",
+        "cpu",
+        "--dtype",
+        "float32",
+    ]
+    run = ["train", "--data", cwd, "--model", cwd / "base", "--out", cwd / "run", *sizes, *arguments]
+    told = {"HF_ENDPOINT": hub.address, "HF_HOME": str(cwd / "hf"), "HF_TOKEN": TOKEN, "HF_HUB_OFFLINE": "0"}
+    done = subprocess.run(
+        [sys.executable, "-m", "unblind", *map(str, run)],
+        env=os.environ | told | {"HF_HUB_DISABLE_XET": "1"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_checkpoints_are_pushed_on_request(hub: Hub, tmp_path: Path) -> None:
+    code, said = train(hub, tmp_path, "--push-to", "me/run")
+    assert code == 0 and "checkpoint-2 is at" in said, said
+    repo = hub.repos["models/me/run"]
+    assert repo.private and repo.commits == 2
+    assert set(repo.files) == {"README.md", "adapter_config.json", "adapter_model.safetensors"}
+    last = tmp_path / "run" / "checkpoints" / "checkpoint-2" / "adapter_model.safetensors"
+    assert repo.files["adapter_model.safetensors"] == last.read_bytes()
+    assert not any(str(tmp_path).encode() in data for data in repo.files.values())
+
+
+def test_training_goes_on_where_the_hub_does_not(hub: Hub, tmp_path: Path) -> None:
+    hub.trouble = "busy"
+    code, said = train(hub, tmp_path, "--push-to", "me/run")
+    assert code == 0 and "checkpoint-1 was not pushed: " in said, said
+    assert (tmp_path / "run" / "adapter" / "adapter_model.safetensors").exists()
+
+
+def test_a_repository_that_is_none_is_refused_before_training(hub: Hub, tmp_path: Path) -> None:
+    refused(train(hub, tmp_path, "--push-to", "nobody"), "USER/NAME")
+    assert not (tmp_path / "run").exists()

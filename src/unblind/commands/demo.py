@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from unblind.data.dataset_options import DEFAULT_PROMPT
 from unblind.flags import Machine
@@ -20,6 +23,8 @@ def demo(
     host: str = "127.0.0.1",
     port: int = 7860,
     root_path: str = "",
+    password: Annotated[str | None, Parameter(env_var="UNBLIND_PASSWORD")] = None,
+    share: Annotated[bool, Parameter(negative=())] = False,
     device: Machine[str] = "auto",
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
@@ -37,20 +42,23 @@ def demo(
         host: the address to listen on; the default is reached from this machine alone.
         port: 0 takes any free one.
         root_path: where a proxy shows the page: a path such as /demo, or the whole address.
+        password: that visitors have to name, with any user's name. In the environment nobody here sees it.
+        share: show the page under a public address, too, by Gradio's tunnel; only with a password.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
         revision: of the model on the hub.
     """
+    from unblind.demo import serve as server
     from unblind.demo.ask import Models
     from unblind.demo.generic import controls_of
-    from unblind.demo.serve import check_root_path, listen, serve
     from unblind.models.loading import load
     from unblind.tasks.registry import task_named
 
-    root_path = check_root_path(root_path)
+    root_path = server.check_root_path(root_path)
     shown = task_named(task)
-    with closing(listen(host, port)) as listening:  # first: it fails at once, where loading takes a while
+    with closing(server.listen(host, port)) as listening:  # first: it fails at once; loading takes a while
+        public = server.share(listening, password) if share else None
         models = Models(load(model, adapter=adapter, device=device, dtype=dtype, revision=revision), shown)
         question = shown.default_prompt if prompt == DEFAULT_PROMPT else prompt
         controls = controls_of(shown, question, models.image_size, fonts)
-        serve(listening, models, controls, root_path)
+        server.serve(listening, models, controls, root_path, password=password, public=public)

@@ -8,13 +8,14 @@ import platform
 from shlex import quote
 from typing import TYPE_CHECKING
 
+from unblind.recipe import Attention
 from unblind.runtime.versions import install_command, versions
 
 if TYPE_CHECKING:
     import torch
 
 
-def doctor(*, model: str | None = None, revision: str | None = None) -> None:
+def doctor(*, model: str | None = None, revision: str | None = None, attention: Attention = "auto") -> None:
     """Say what this machine can run, and what is missing.
 
     Example: `unblind doctor --model google/paligemma2-3b-pt-224`
@@ -23,6 +24,7 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
         model: also reckon the memory that fine-tuning and evaluating this one takes, by recipe; a folder with
             a checkpoint or the id of a model on the hub. Google's need no access for that.
         revision: of the model on the hub.
+        attention: auto, eager, sdpa or flex, of the language model, to reckon with.
     """
     import torch
 
@@ -49,7 +51,7 @@ def doctor(*, model: str | None = None, revision: str | None = None) -> None:
         print(line)
     if model is not None:
         _describe(model, revision)
-        _reckon(model, revision, device)
+        _reckon(model, revision, device, attention)
 
 
 def _describe(name: str, revision: str | None) -> None:
@@ -68,7 +70,7 @@ def _describe(name: str, revision: str | None) -> None:
         print(f"{part:<9} {count:,} parameters in {', '.join(family.parts[part])}")
 
 
-def _reckon(name: str, revision: str | None, device: torch.device) -> None:
+def _reckon(name: str, revision: str | None, device: torch.device, attention: Attention) -> None:
     """A table of memory by recipe, and which recipe fits."""
     from rich.console import Console
     from rich.table import Column, Table
@@ -90,7 +92,7 @@ def _reckon(name: str, revision: str | None, device: torch.device) -> None:
         "total",
         box=None,
     )
-    jobs = list(reckon(name, revision, dtype))
+    jobs = list(reckon(name, revision, dtype, device, attention=attention))
     for job in jobs:
         memory = job.memory
         parts = (memory.weights, memory.adapter, memory.optimizer, memory.activations, memory.logits)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unblind.flags import Machine
-from unblind.recipe import Quantization
+from unblind.recipe import Attention, Quantization
 
 OF_THE_MODEL = ("blank_image", "uncircled")  # base rates that differ from model to model
 
@@ -42,6 +42,7 @@ def evaluate(
     revision: Machine[str | None] = None,
     quantization: Machine[Quantization | None] = None,
     max_pixels: Machine[int | None] = None,
+    attention: Machine[Attention] = "auto",
 ) -> None:
     """Measure how often a model's answer is right, and write predictions.parquet and metrics.json.
 
@@ -77,18 +78,21 @@ def evaluate(
         quantization: of the model's language side, with bitsandbytes.
         max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
             default as the adapter was trained, or else as the checkpoint has it.
+        attention: auto, eager, sdpa or flex, of the language model; flex takes less memory where sdpa cannot
+            be had, as with Gemma 2.
     """
     from unblind.data.columns import columns_named
     from unblind.data.reading import read
     from unblind.evaluation.contrast import check_twins
     from unblind.evaluation.occlusion import occlusion_check
-    from unblind.evaluation.prompts import EACH, evaluate_each
+    from unblind.evaluation.prompts import evaluate_each
     from unblind.evaluation.questions import rows_of_tasks
     from unblind.evaluation.run import evaluate_to
     from unblind.evaluation.views import check_views
     from unblind.models.loading import load
     from unblind.runtime.distributed import is_main_process
     from unblind.runtime.outputs import claim, refuse_inside, write_json
+    from unblind.tasks.base import EACH
 
     # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
     loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}
@@ -100,6 +104,8 @@ def evaluate(
     settings: dict[str, Any] = {"data": data, "split": split, "task": list(task), "limit": limit}
     settings |= {"model": model, "adapter": adapter and str(adapter), "occlusion": occlusion}
     settings |= loading | asking
+    if attention != "auto":
+        loading["attention"] = settings["attention"] = attention
     settings |= {"columns": list(columns)} if columns else {}
     refuse_inside(out, data)
     samples = read(data, split, columns=columns_named(columns))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from glob import glob, has_magic
 from itertools import chain, islice
@@ -34,6 +35,7 @@ def predict(
     adapter: Path | None = None,
     task: str = "circled-letter",
     prompt: str = "circled",
+    questions: Path | None = None,
     json: Annotated[bool, Parameter(negative=())] = False,
     batch_size: Machine[Annotated[int, Parameter(validator=Number(gte=1))]] = 8,
     device: Machine[str] = "auto",
@@ -55,6 +57,8 @@ def predict(
         task: whose answers there are to choose from.
         prompt: the question: the name of one of the task's (for letters circled, highlighted, circled-braces,
             highlighted-braces, read), or a text; by default the task's first.
+        questions: a file of questions instead: a text file with one a line, each about every image; or a CSV,
+            JSON or JSON-lines file with the columns prompt and image, paths as seen from the file.
         json: print one JSON object an image, with the five likeliest answers.
         batch_size: images at once; half as many each time that the memory runs out.
         device: auto, cpu, cuda or mps.
@@ -64,8 +68,6 @@ def predict(
         max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
             default as the adapter was trained, or else as the checkpoint has it.
     """
-    if not images:
-        raise DatasetError("no image named; write: unblind predict IMAGE...")
     from unblind.evaluation.batches import BatchSize
     from unblind.models.loading import load
     from unblind.tasks.registry import DEFAULT_TASK, task_named
@@ -74,8 +76,8 @@ def predict(
     if task != DEFAULT_TASK and prompt == task_named(DEFAULT_TASK).default_prompt:
         prompt = asker.default_prompt
     failures: dict[str, DatasetError] = {}
-    readable = _readable(images, failures)
-    first = next(readable, None)  # a model is worth loading only for something to ask about
+    asked = _asked(_about(images, prompt, questions), failures)
+    first = next(asked, None)  # a model is worth loading only for something to ask about
     if first is not None:
         loaded = load(
             model,
@@ -87,13 +89,38 @@ def predict(
             max_pixels=max_pixels,
         )
         size = BatchSize(batch_size)
-        pictures = chain([first], readable)
-        while part := list(islice(pictures, batch_size)):
-            rows = [{"image": picture, "prompt": prompt} for _, picture in part]
+        every = chain([first], asked)
+        while part := list(islice(every, batch_size)):
+            rows = [{"image": one.picture, "prompt": one.prompt} for one in part]
             ask = partial(_ask, loaded, rows, asker)
-            for (path, _), given in zip(part, size.apply(ask, len(rows)), strict=True):
-                print(_as_json(path, task, given) if json else _as_text(path, given), flush=True)
+            for one, given in zip(part, size.apply(ask, len(rows)), strict=True):
+                shown = one if questions else replace(one, prompt="")
+                print(_as_json(shown, task, given) if json else _as_text(shown, given), flush=True)
     _refuse(failures)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question about a picture, and the file that it is in."""
+
+    path: Path
+    picture: Image
+    prompt: str
+
+
+def _about(
+    images: Sequence[Path], prompt: str, questions: Path | None
+) -> list[tuple[Sequence[Path], Sequence[str]]]:
+    """Images, and the questions about each of them. Raises DatasetError where there are none."""
+    from unblind.data.question_file import read_questions
+
+    read = read_questions(questions) if questions else [(None, prompt)]
+    named = [([image], [text]) for image, text in read if image]
+    if named and images:
+        raise DatasetError(f"{questions} names its own images; leave out {images[0]}, or its column image")
+    if not named and not images:
+        raise DatasetError("no image named; write: unblind predict IMAGE...")
+    return list(named) or [(images, [text for _, text in read])]
 
 
 def _ask(loaded: Loaded, rows: Sequence[Row], task: Task[Any], start: int, stop: int) -> list[Answer]:
@@ -102,15 +129,18 @@ def _ask(loaded: Loaded, rows: Sequence[Row], task: Task[Any], start: int, stop:
     return answer(loaded, rows[start:stop], task=task)
 
 
-def _readable(named: Sequence[Path], failures: dict[str, DatasetError]) -> Iterator[tuple[Path, Image]]:
-    """The images that can be read; why the others cannot be goes to `failures`."""
+def _asked(
+    about: Sequence[tuple[Sequence[Path], Sequence[str]]], failures: dict[str, DatasetError]
+) -> Iterator[_Asked]:
+    """The questions about images that can be read; why the others cannot be goes to `failures`."""
     from unblind.data.images import decode_image
 
-    for name in named:
-        for path in _or_none(partial(_files, name), name, failures) or []:
-            picture = _or_none(partial(decode_image, path, str(path)), path, failures)
-            if picture is not None:
-                yield path, picture
+    for images, prompts in about:
+        for name in images:
+            for path in _or_none(partial(_files, name), name, failures) or []:
+                picture = _or_none(partial(decode_image, path, str(path)), path, failures)
+                if picture is not None:
+                    yield from (_Asked(path, picture, prompt) for prompt in prompts)
 
 
 def _or_none(read: Callable[[], T], name: Path, failures: dict[str, DatasetError]) -> T | None:
@@ -144,17 +174,19 @@ def _files(name: Path) -> list[Path]:
     return [name]
 
 
-def _as_json(path: Path, task: str, given: Answer) -> str:
-    row = {"image": str(path), "task": task, "answer": given.restricted, "probability": given.probability}
+def _as_json(asked: _Asked, task: str, given: Answer) -> str:
+    row: dict[str, Any] = {"image": str(asked.path), "task": task, "answer": given.restricted}
+    row |= {"probability": given.probability} | ({"prompt": asked.prompt} if asked.prompt else {})
     if task == "circled-letter":
         row["letter"] = given.restricted  # as it was called when there was one task alone
     return dumps(row | {"free": given.free, "top5": given.top})
 
 
-def _as_text(path: Path, given: Answer) -> str:
+def _as_text(asked: _Asked, given: Answer) -> str:
+    start = f"{asked.path}: {asked.prompt} " if asked.prompt else f"{asked.path}: "
     if given.restricted is None:
-        return f"{path}: {given.free}"
-    return f"{path}: {given.restricted} ({given.probability:.1%}); says {given.free!r}"
+        return f"{start}{given.free}"
+    return f"{start}{given.restricted} ({given.probability:.1%}); says {given.free!r}"
 
 
 def _refuse(failures: dict[str, DatasetError]) -> None:

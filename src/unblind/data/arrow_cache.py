@@ -36,10 +36,8 @@ def mapped(path: Path, pieces: Iterable[pa.Table], about: object) -> pa.Table:
         OutputError: the cache cannot be written.
         DatasetError: as the pieces do.
     """
-    file = path.stat()
-    state = _digest([_FORMAT, file.st_size, file.st_mtime_ns])
-    place = _home() / _digest([str(path.resolve()), about])
-    folder = place / state
+    folder = _folder(path, about)
+    place = folder.parent
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(place.with_suffix(".lock")):
@@ -57,6 +55,11 @@ def mapped(path: Path, pieces: Iterable[pa.Table], about: object) -> pa.Table:
     return pa.concat_tables(map(_map, sorted(folder.iterdir())), promote_options="permissive")
 
 
+def is_written(path: Path, about: object) -> bool:
+    """Whether the files are there that `mapped` takes for these arguments."""
+    return _folder(path, about).is_dir()
+
+
 def rows_where(table: pa.Table, wanted: Iterable[bool]) -> pa.Table:
     """The rows that are wanted. Of a large table they are views: a copy would leave the mapped files."""
     if table.nbytes <= IN_MEMORY:
@@ -70,10 +73,13 @@ def rows_where(table: pa.Table, wanted: Iterable[bool]) -> pa.Table:
     return pa.concat_tables(views)
 
 
-def _home() -> Path:
+def _folder(path: Path, about: object) -> Path:
+    """A folder for each file and what else decides its rows, and in it one for each state of the file."""
     from datasets import config
 
-    return Path(config.HF_DATASETS_CACHE) / "unblind"
+    file = path.stat()
+    state = _digest([_FORMAT, file.st_size, file.st_mtime_ns])
+    return Path(config.HF_DATASETS_CACHE) / "unblind" / _digest([str(path.resolve()), about]) / state
 
 
 def _digest(value: object) -> str:

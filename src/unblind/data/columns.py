@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from unblind.errors import DatasetError, RecipeError
+from unblind.tasks.base import ACCEPTED
 
 # What others call our columns; the first that is there counts, and only where ours is not.
 NAMES = {
@@ -74,7 +75,10 @@ def with_our_columns(
         if known and ours not in table.column_names:
             table = renamed(table, known, ours)
     if "answers" in table.column_names and "answer" not in table.column_names:
-        table = _put(table, "answer", pa.array(map(commonest, table["answers"].to_pylist()), pa.string()))
+        given = table["answers"].to_pylist()
+        table = _put(table, "answer", pa.array(map(commonest, given), pa.string()))
+        several = pa.array(map(texts_of, given), pa.list_(pa.string()))
+        table = _put(table.drop_columns(["answers"]), ACCEPTED, several)
     return table
 
 
@@ -169,10 +173,15 @@ def _only_images(column: pa.ChunkedArray, source: str, first_row: int) -> Any:
     return pc.list_flatten(column)
 
 
-def commonest(answers: Any) -> str | None:
-    """Of several people's answers the most frequent one, the first of these, as VQAv2 counts them."""
+def texts_of(answers: Any) -> list[str]:
+    """Several people's answers to one question, as VQAv2 has them: texts, or objects with an `answer`."""
     if not isinstance(answers, Sequence) or isinstance(answers, str):
-        return answers if isinstance(answers, str) else None
+        return [answers] if isinstance(answers, str) else []
     texts = [one.get("answer") if isinstance(one, Mapping) else one for one in answers]
-    counts = Counter(str(text).strip() for text in texts if text is not None)
+    return [str(text).strip() for text in texts if text is not None]
+
+
+def commonest(answers: Any) -> str | None:
+    """Of several people's answers the most frequent one, the first of these."""
+    counts = Counter(texts_of(answers))
     return counts.most_common(1)[0][0] if counts else None

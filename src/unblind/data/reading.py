@@ -16,7 +16,7 @@ from unblind.data.features import features_of
 from unblind.data.sources import find
 from unblind.data.splits import SPLIT_NAMES
 from unblind.errors import DatasetError
-from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named, task_of
+from unblind.tasks.registry import DEFAULT_TASK, TASKS, benchmark_task, task_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -112,9 +112,9 @@ def _our_tasks(table: pa.Table) -> pa.Table:
     """The benchmark's tasks by our names, without those that are not known here; other data as it is."""
     if "task" not in table.column_names:
         return table
-    ours = {theirs: name for name in TASKS for theirs in task_named(name).benchmark}
     names = [None if name is None else str(name) for name in table["task"].to_pylist()]
-    if ours.keys().isdisjoint(names):
+    ours = {name: known for name in set(names) if name and (known := benchmark_task(name))}
+    if ours.keys() <= set(TASKS):
         return table
     table = _put(table, "task", pa.array([ours.get(name or "", name) for name in names], pa.string()))
     return rows_where(table, [name in ours or name in TASKS for name in names])
@@ -148,10 +148,12 @@ def _spread_metadata(table: pa.Table) -> pa.Table:
     tasks = {name: task_of(name) for name in set(names)}
     known = [
         {
-            **tasks[name].benchmark_columns({**metadata, "groundtruth": answer}),
+            **tasks[name].benchmark_columns({**metadata, "groundtruth": answer, "prompt": prompt}),
             "published": _published(metadata.get("published")),
         }
-        for name, metadata, answer in zip(names, objects, table["answer"].to_pylist(), strict=True)
+        for name, metadata, answer, prompt in zip(
+            names, objects, table["answer"].to_pylist(), table["prompt"].to_pylist(), strict=True
+        )
     ]
     dtypes = {name: dtype for task in tasks.values() for name, dtype in task.own_columns.items()}
     for name in dict.fromkeys(name for row in known for name in row):

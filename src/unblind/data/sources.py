@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
@@ -32,6 +33,7 @@ from unblind.data.splits import (
 from unblind.data.tables import SUFFIXES, bytes_of, read_pieces
 from unblind.errors import DatasetError, NoDatasetError
 from unblind.runtime.json_files import read_json_if_whole
+from unblind.runtime.progress import progress
 from unblind.tasks.registry import DEFAULT_TASK, task_named
 
 Loader = Callable[[], pa.Table]
@@ -198,7 +200,12 @@ def _below(path: str, folder: Path) -> PurePath:
 
 def _load(files: Sequence[Path], folder: Path, columns: Columns) -> pa.Table:
     large = sum(map(bytes_of, files)) > arrow_cache.IN_MEMORY
-    tables = [_load_file(path, folder, columns, large=large) for path in files]
+    new = [path for path in files if large and not arrow_cache.is_written(path, columns)]
+    tables = []
+    with progress("Arrow copies", len(new)) if new else nullcontext(lambda _: None) as advance:
+        for path in files:
+            tables.append(_load_file(path, folder, columns, large=large))
+            advance(path in new)
     classes = [class_names(table.schema) for table in tables]
     if any(one != classes[0] for one in classes):
         raise DatasetError(f"{folder}: its files differ in the names of their classes; name one of them")

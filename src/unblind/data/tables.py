@@ -1,9 +1,10 @@
-"""Files with the rows of a dataset -> raw Arrow tables: Parquet, CSV with any delimiter, JSON, JSON lines."""
+"""Files with the rows of a dataset -> raw Arrow tables: Parquet, CSV of any kind, JSON, JSON lines, tars."""
 
 from __future__ import annotations
 
 import codecs
 import json
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,9 +17,11 @@ import pyarrow.parquet as pq
 
 from unblind.data.image_column import is_text
 from unblind.data.images import LFS
+from unblind.data.tars import tar_samples
 from unblind.errors import DatasetError
 
 SUFFIXES = {".parquet": "Parquet", ".csv": "CSV", ".tsv": "CSV", ".json": "JSON", ".jsonl": "JSON"}
+SUFFIXES |= {".tar": "tar"}
 _DELIMITERS = ",;\t|"
 _TEXTS = (
     *("file_name", "image_path", "image", "id", "task", "word", "prompt", "question", "prefix"),
@@ -50,17 +53,23 @@ def read_pieces(path: Path, size: int | None = None) -> Iterator[pa.Table]:
     try:
         _refuse_pointer(path)
         if size is None or path.suffix.lower() == ".json":
-            yield {"Parquet": _read_parquet, "CSV": _read_csv, "JSON": _read_json}[kind](path)
+            read = {"Parquet": _read_parquet, "CSV": _read_csv, "JSON": _read_json, "tar": _read_tar}
+            yield read[kind](path)
         else:
-            readers = {"Parquet": _parquet_pieces, "CSV": _csv_pieces, "JSON": _json_pieces}
-            yield from readers[kind](path, size)
+            pieces = {
+                "Parquet": _parquet_pieces,
+                "CSV": _csv_pieces,
+                "JSON": _json_pieces,
+                "tar": _tar_pieces,
+            }
+            yield from pieces[kind](path, size)
     except OSError as error:
         if error.errno is None:  # pyarrow's own
             raise _damaged(path, kind, error) from None
         raise DatasetError(
             f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
         ) from None
-    except (pa.ArrowException, ValueError, RecursionError) as error:
+    except (pa.ArrowException, tarfile.TarError, ValueError, RecursionError) as error:
         raise _damaged(path, kind, error) from None
 
 
@@ -100,6 +109,23 @@ def _parquet_pieces(path: Path, size: int) -> Iterator[pa.Table]:
             table = pa.Table.from_batches([batch], file.schema_arrow)
             table.validate(full=True)
             yield table
+
+
+def _read_tar(path: Path) -> pa.Table:
+    return _table_of(list(tar_samples(path)), path)
+
+
+def _tar_pieces(path: Path, size: int) -> Iterator[pa.Table]:
+    rows: list[Any] = []
+    first = length = 0
+    for row in tar_samples(path):
+        rows.append(row)
+        length += len(row.get("image") or b"")
+        if length >= size:
+            yield _table_of(rows, path, first)
+            rows, first, length = [], first + len(rows), 0
+    if rows or not first:
+        yield _table_of(rows, path, first)
 
 
 def _read_csv(path: Path) -> pa.Table:

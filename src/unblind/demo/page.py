@@ -98,8 +98,9 @@ class Demo:
     def _refused(self, error: UnblindError, values: Sequence[Any]) -> Shown:
         return gr.skip(), cards.notice(str(error)), values[0], self.nothing(), ""
 
-    def look_at_drawing(self, request: gr.Request, *values: Any) -> Iterator[str]:
+    def look_at_drawing(self, request: gr.Request, *values: Any) -> Iterator[Any]:
         """Where the models look in the drawn picture, part by part."""
+        yield gr.skip()  # where nothing is yielded at all, Gradio empties the place
         try:
             picture = self.controls.picture(values)
         except UnblindError:
@@ -118,8 +119,9 @@ class Demo:
             return cards.notice(str(error)), self.nothing(), ""
         return cards.notice(picture.note), answers, ""
 
-    def look_at_file(self, request: gr.Request, file: dict[str, Any] | None, question: str) -> Iterator[str]:
+    def look_at_file(self, request: gr.Request, file: dict[str, Any] | None, question: str) -> Iterator[Any]:
         """Where the models look in an uploaded picture, tile by tile."""
+        yield gr.skip()
         if file:
             try:
                 picture = self._uploaded(file, question)

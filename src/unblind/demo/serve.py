@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Awaitable, Callable
 from ipaddress import ip_address
@@ -17,9 +18,11 @@ from starlette.types import Message, Receive, Scope, Send
 
 from unblind.demo.ask import Models
 from unblind.demo.page import Demo, build
+from unblind.demo.password import with_password
 from unblind.errors import DemoError
 from unblind.tasks.controls import Controls
 
+PASSWORD = "UNBLIND_PASSWORD"  # noqa: S105  (the name of an environment variable)
 UPLOAD = "10mb"
 # With this the browser itself refuses whatever is not from here.
 POLICY = (
@@ -47,7 +50,39 @@ def listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def serve(listening: socket.socket, models: Models, controls: Controls, root_path: str = "") -> None:
+def share(listening: socket.socket, password: str | None) -> str:
+    """A public address for what is served here, by Gradio's tunnel, which goes when the process ends.
+
+    Raises DemoError without a password, or if there is no tunnel.
+    """
+    if not password:
+        raise DemoError(
+            "--share shows the page to the whole world: set a password (--password, or the environment"
+            f" variable {PASSWORD})"
+        )
+    from gradio.networking import setup_tunnel
+
+    host, port = listening.getsockname()[:2]
+    try:
+        address: str = setup_tunnel(host, port, secrets.token_urlsafe(32), None, None)
+    except Exception as error:  # what no network, or no program for this machine, leads to
+        reason = str(error).partition("\n")[0][:200] or type(error).__name__
+        raise DemoError(
+            f"--share: Gradio's tunnel cannot be opened ({reason}); check the network, or use a proxy of your"
+            " own (docs/demo.md)"
+        ) from error
+    return address
+
+
+def serve(
+    listening: socket.socket,
+    models: Models,
+    controls: Controls,
+    root_path: str = "",
+    *,
+    password: str | None = None,
+    public: str | None = None,
+) -> None:
     """Serve the page until it is interrupted; uploads lie in a temporary folder until then at most.
 
     Args:
@@ -55,19 +90,23 @@ def serve(listening: socket.socket, models: Models, controls: Controls, root_pat
         models: that are asked.
         controls: of the task.
         root_path: the path, or the whole address, under which a proxy shows the page.
+        password: that every request has to bring, by HTTP's basic authentication, with any user's name.
+        public: the address that `share` gave.
     """
     with TemporaryDirectory(prefix="unblind-demo-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         server = uvicorn.Server(
             uvicorn.Config(
-                _app(build(Demo(models, controls)), root_path),
+                _app(build(Demo(models, controls)), root_path, password),
                 log_level="warning",
                 timeout_graceful_shutdown=1,
             )
         )
         host, port = listening.getsockname()[:2]
         print(f"http://{f'[{host}]' if ':' in host else host}:{port} (Ctrl-C ends it)", flush=True)
-        if not ip_address(host).is_loopback:
+        if public:
+            print(f"{public} (for everyone who knows the password)", flush=True)
+        if not password and not ip_address(host).is_loopback:
             print("Whoever reaches this machine can use it: it asks for no password.", flush=True)
         server.run(sockets=[listening])
 
@@ -82,8 +121,10 @@ def check_root_path(root_path: str) -> str:
     return root_path.rstrip("/")
 
 
-def _app(page: gr.Blocks, root_path: str) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """The page with `POLICY` on all that it sends."""
+def _app(
+    page: gr.Blocks, root_path: str, password: str | None
+) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """The page, for those who bring the password, with `POLICY` on all that it sends."""
     mounted = gr.mount_gradio_app(
         FastAPI(openapi_url=None),
         page,
@@ -99,12 +140,14 @@ def _app(page: gr.Blocks, root_path: str) -> Callable[[Scope, Receive, Send], Aw
         css_paths=Path(__file__).parent / "demo.css",
     )
 
+    asking = with_password(mounted, password) if password else mounted
+
     async def only_from_here(scope: Scope, receive: Receive, send: Send) -> None:
         async def with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
             await send(message)
 
-        await mounted(scope, receive, with_policy)
+        await asking(scope, receive, with_policy)
 
     return only_from_here

@@ -34,11 +34,12 @@ from inspect_ai.scorer import (
 from inspect_ai.solver import TaskState, generate
 from inspect_ai.util import registry_info
 
+from unblind.data.columns import columns_named
 from unblind.data.reading import read
 from unblind.evaluation.questions import Question, questions, recorded_tasks, rows_of_tasks, with_ids
 from unblind.models.collate import image_of, prepared
 from unblind.scoring.rules import check_rule, rule_named
-from unblind.tasks.base import Row
+from unblind.tasks.base import ACCEPTED, Row
 from unblind.tasks.registry import DEFAULT_TASK, task_of
 
 BENCHMARK = "XAI/vlmsareblind"
@@ -66,6 +67,7 @@ def evaluate(
     prompt: str | None = None,
     rule: str = "exact",
     limit: int | None = None,
+    columns: str | Sequence[str] = (),  # Inspect makes a list of a text with commas
 ) -> inspect_ai.Task:
     """Ask the questions of a dataset.
 
@@ -76,13 +78,14 @@ def evaluate(
         prompt: instead of the dataset's own; a name of the task's, or a text.
         rule: a name in `unblind.scoring.rules.RULES`; by default the answer alone, in its case.
         limit: only the first so many samples.
+        columns: the dataset's names of image, prompt and answer, as "image=photo,answer=label".
 
     Raises:
         DatasetError: no rows, columns missing, an id twice, a broken image.
         RecipeError: an unknown rule, or one that a task does not have; no rows of a task.
         SceneError: the prompt asks for what only a row's scene tells, and it has none.
     """
-    rows = _rows(data, split, task, rule)
+    rows = _rows(data, split, task, rule, columns)
     return _asking(
         rows if limit is None else rows.select(range(min(int(limit), len(rows)))), data, prompt, rule
     )
@@ -134,11 +137,17 @@ def _first_of_each(names: Sequence[str], limit: int) -> list[int]:
     return first
 
 
-def _rows(data: str, split: str | None, task: str | list[str], rule: str) -> datasets.Dataset:
+def _rows(
+    data: str, split: str | None, task: str | list[str], rule: str, columns: str | Sequence[str] = ()
+) -> datasets.Dataset:
     """The rows to ask about, each with an id."""
     check_rule(rule, "-T rule=...")  # before anything is read
-    rows = with_ids(prepared(read(data, split)))
-    return rows_of_tasks(rows, [task] if isinstance(task, str) else task, "-T task=...")
+    rows = with_ids(prepared(read(data, split, columns=columns_named(_listed(columns)))))
+    return rows_of_tasks(rows, _listed(task), "-T task=...")
+
+
+def _listed(texts: str | Sequence[str]) -> Sequence[str]:
+    return [texts] if isinstance(texts, str) else texts
 
 
 def _asking(
@@ -162,10 +171,11 @@ def _sample(row: Row, question: Question) -> Sample:
     image_of(row).save(picture, "PNG")
     uri = "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
     known = {name: row[name] for name in task_of(question.task).own_columns if row.get(name) is not None}
+    accepted = list(dict.fromkeys([question.answer or "", *(row.get(ACCEPTED) or [])]))
     return Sample(
         id=str(row["id"]),
         input=[ChatMessageUser(content=[ContentImage(image=uri), ContentText(text=question.text)])],
-        target=question.answer or "",
+        target=accepted if accepted[1:] else accepted[0],
         metadata={**known, "task": question.task},
     )
 
@@ -177,7 +187,8 @@ def right_answer(rule: str = "exact") -> Scorer:
     async def score(state: TaskState, target: Target) -> Score:
         task = task_of(state.metadata["task"])
         reply = state.output.completion
-        value = CORRECT if rule_named(rule, task)(reply, target.text) else INCORRECT
+        right = rule_named(rule, task)
+        value = CORRECT if any(right(reply, answer) for answer in target) else INCORRECT
         return Score(value=value, answer=task.answers.parse(reply), explanation=reply)
 
     return score

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from unblind.data.columns import commonest
-from unblind.data.tables import SUFFIXES, read_table
+from unblind.data.columns import commonest, texts_of
+from unblind.data.tables import SUFFIXES, read_pieces
 from unblind.errors import DatasetError
 from unblind.runtime.versions import install_command
 from unblind.scoring.predictions import FILE, REQUIRED, check, read_predictions
-from unblind.tasks.base import Row
+from unblind.tasks.base import ACCEPTED, Row
 from unblind.tasks.registry import task_of
 
 # What others call our columns; the first that is there counts.
@@ -84,9 +84,9 @@ def _rows(source: Path) -> list[Row]:
     if suffix == ".xlsx":
         return list(_workbook_rows(source))
     if suffix not in SUFFIXES:
-        known = ", ".join([*SUFFIXES, ".xlsx", ".eval"])
+        known = ", ".join([*(ending for ending in SUFFIXES if ending != ".tar"), ".xlsx", ".eval"])
         raise DatasetError(f"{source}: no file with replies; name one that ends in {known}")
-    table = read_table(source)
+    table = next(read_pieces(source))
     images = [name for name in table.column_names if name in ("image", "images")]
     return table.drop_columns(images).to_pylist()  # type: ignore[no-any-return]
 
@@ -190,7 +190,9 @@ def _ours(row: Row, names: Mapping[str, str | None], source: str) -> dict[str, A
     for name, column in names.items():
         ours[name] = None if column is None else row.get(column)
     ours["free"] = _reply(ours["free"], source)
-    answer = commonest(ours["answer"]) if isinstance(ours["answer"], list) else ours["answer"]
+    answer = ours["answer"]
+    if isinstance(answer, list):
+        ours[ACCEPTED], answer = texts_of(answer), commonest(answer)
     if answer is None or not str(answer).strip():
         raise DatasetError(f"{source}: no answer; fill it in, or remove the row")
     ours["answer"] = str(answer).strip()

@@ -38,8 +38,8 @@ def check_views(dataset: datasets.Dataset, flag: str) -> None:
     for name in dict.fromkeys(recorded_tasks(dataset)):
         if not task_of(name).parts:
             raise RecipeError(
-                f"{flag}: the task {name} has no parts that could be left out; leave out {flag}, or choose"
-                " other tasks (--task)"
+                f"{flag}: the task {name} has no parts that could be left out; leave out {flag}, ask about"
+                " twins instead (--contrast), or choose other tasks (--task)"
             )
 
 

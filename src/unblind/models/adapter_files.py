@@ -14,6 +14,7 @@ from unblind.errors import ModelError
 from unblind.runtime.json_files import read_json
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_METHODS = {"LOHA": "LoHa", "LOKR": "LoKr", "ADALORA": "AdaLoRA", "VERA": "VeRA", "IA3": "IA3"}
 # Repetition of a repetition, like (a+)+: an expression that may take forever to match.
 _NESTED = re.compile(r"[+*}][^()]*\)+[+*{]")
 
@@ -25,6 +26,20 @@ class AdapterFiles:
     folder: Path
     config: Mapping[str, Any]
     names: frozenset[str]
+
+    @property
+    def kind(self) -> str:
+        """What it is: `LoRA with DoRA, modules to save (lm_head)`."""
+        modules = self.config.get("modules_to_save")
+        modules = modules if isinstance(modules, list) else []
+        more = {
+            "DoRA": self.config.get("use_dora"),
+            "rsLoRA": self.config.get("use_rslora"),
+            f"bias ({self.config.get('bias')})": self.config.get("bias") not in (None, "none"),
+            f"modules to save ({', '.join(map(str, modules))})": modules,
+        }
+        named = ", ".join(name for name, there in more.items() if there)
+        return f"LoRA with {named}" if named else "LoRA"
 
 
 def adapter_folder(folder: Path) -> Path | None:
@@ -50,6 +65,12 @@ def read_adapter(folder: Path) -> AdapterFiles:
             " peft saved"
         )
     config = read_json(folder / CONFIG)
+    method = config.get("peft_type")
+    if isinstance(method, str) and method != "LORA":
+        raise ModelError(
+            f"{folder} is an adapter of the kind {_METHODS.get(method, method)[:40]}; LoRA is supported, also"
+            " with DoRA, rsLoRA and modules to save: train one, or convert it"
+        )
     try:
         with safe_open(folder / WEIGHTS, "np") as file:
             names = frozenset(file.keys())

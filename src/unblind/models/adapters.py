@@ -10,13 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast, get_args
 
+import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from peft.utils.constants import DUMMY_TARGET_MODULES
-from torch import nn
+from safetensors import safe_open
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from unblind.errors import ModelError, RecipeError
-from unblind.models.adapter_files import read_adapter
+from unblind.models.adapter_files import WEIGHTS, AdapterFiles, read_adapter
 from unblind.models.family import Family
 from unblind.models.registry import family_of
 from unblind.recipe import Part, Scope
@@ -152,14 +154,15 @@ def start_from(model: PreTrainedModel | PeftModel, folder: Path, scopes: Mapping
 
 
 def scopes_of(model: PeftModel) -> dict[Part, Scope]:
-    """What is trained of each part of an adapted model."""
+    """What is trained of each part of an adapted model; "lora" also where that is not all."""
     family = family_of(base_of(model).config)
-    scopes: dict[Part, Scope] = dict.fromkeys(get_args(Part), "frozen")
-    for name, parameter in model.named_parameters():
-        part = family.part_of(name.removeprefix(_WRAPPED))
-        if part and parameter.requires_grad:
-            scopes[part] = "lora" if "lora_" in name else "full"
-    return scopes
+    names = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    trained = {family.part_of(name.removeprefix(_WRAPPED)) for name in names}
+    by_lora = {family.part_of(name.removeprefix(_WRAPPED)) for name in names if "lora_" in name}
+    return {
+        part: "lora" if part in by_lora else "full" if part in trained else "frozen"
+        for part in get_args(Part)
+    }
 
 
 def load_adapter(model: PreTrainedModel, folder: Path, *, trainable: bool = False) -> PeftModel:
@@ -175,18 +178,51 @@ def load_adapter(model: PreTrainedModel, folder: Path, *, trainable: bool = Fals
     """
     saved = read_adapter(folder)
     base = saved.config.get("base_model_name_or_path") or "another model"
-    other = (
-        f"the adapter {saved.folder} does not fit this model: it was made for {base}; name its base (--model)"
-    )
+    kind = f"{saved.kind}, made for {base}"
+    other = f"the adapter {saved.folder} does not fit this model: it is {kind}; name its base (--model)"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what does not fit, which is checked here
             wrapped = PeftModel.from_pretrained(model, saved.folder, is_trainable=trainable)
     except (RuntimeError, ValueError, TypeError, KeyError, re.error) as error:
         raise ModelError(other) from error
-    if saved.names != set(get_peft_model_state_dict(wrapped, save_embedding_layers=False)):
-        raise ModelError(other)
+    if left := _left_out(saved, wrapped):
+        raise ModelError(
+            f"{other}, or leave out what is not supported ({len(left)} weights have no place, or keep their"
+            f" first values, among them {left[0]})"
+        )
     return wrapped
+
+
+def _left_out(saved: AdapterFiles, wrapped: PeftModel) -> list[str]:
+    """The names of saved weights that are not in the model, and of the model's that are not the saved ones.
+
+    peft renames the weights of older transformers, and only warns of those that it finds no place for.
+    """
+    loaded: dict[str, Tensor] = get_peft_model_state_dict(wrapped, save_embedding_layers=False)
+    found = {_without_wrappers(name): value for name, value in loaded.items()}
+    names = {_without_wrappers(name): name for name in saved.names}
+    strange = [names.get(name, name) for name in sorted(found.keys() ^ names.keys())]
+    with safe_open(saved.folder / WEIGHTS, "pt") as file:
+        return strange or [
+            name for key, name in names.items() if not _same(file.get_tensor(name), found[key])
+        ]
+
+
+def _without_wrappers(name: str) -> str:
+    """A weight's name in any version of transformers: `model` and `vision_model` came, went and moved.
+
+    Before 4.52: `language_model.model.layers`, `vision_tower.vision_model`; since: `model.language_model`.
+    """
+    parts = [part for part in name.split(".") if part not in ("model", "vision_model")]
+    return ".".join(parts).replace("language_model.lm_head", "lm_head")
+
+
+def _same(saved: Tensor, loaded: Tensor) -> bool:
+    """Whether a weight has arrived, in whatever data type; what is not finite is refused elsewhere."""
+    return saved.shape == loaded.shape and torch.equal(
+        saved.to(loaded.device, loaded.dtype).nan_to_num(), loaded.nan_to_num()
+    )
 
 
 @contextmanager

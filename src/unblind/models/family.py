@@ -158,6 +158,10 @@ class Family(ABC):
     def recipes(self) -> tuple[str, ...]:
         return self.cures
 
+    def published_name(self, tensor: str) -> str:
+        """A tensor's name in published checkpoints, by the one that transformers 5 may save it under."""
+        return tensor
+
     # -- what follows ----------------------------------------------------------------------------------------
 
     def part_of(self, module: str) -> Part | None:

@@ -26,12 +26,14 @@ from transformers.utils import logging
 from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG as ADAPTER_CONFIG
 from unblind.models.adapters import base_of, load_adapter
+from unblind.models.attention import set_attention
+from unblind.models.base_digest import refuse_other_base
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import Family, Processor
 from unblind.models.half_precision import multiply_in_float16, stored_dtype
 from unblind.models.registry import family_named, family_of, own_families
 from unblind.models.weights import on_meta, weight_bytes
-from unblind.recipe import Quantization, TrainOptions, read_mapping
+from unblind.recipe import Attention, Quantization, TrainOptions, read_mapping
 from unblind.runtime.device_memory import free_memory
 from unblind.runtime.distributed import from_main_process, world_size
 from unblind.runtime.hub_errors import message_of, reading_advice
@@ -76,6 +78,7 @@ def load(
     double_quantization: bool = True,
     quantize_vision: bool = False,
     max_pixels: int | None = None,
+    attention: Attention = "auto",
 ) -> Loaded:
     """Load a model for evaluation, weights from safetensors only, no code from the checkpoint.
 
@@ -91,6 +94,8 @@ def load(
         quantize_vision: also the vision tower and the projector.
         max_pixels: to which larger images are scaled down, where a family keeps their size; None: as the
             adapter's run had it, or else the checkpoint.
+        attention: "auto", "eager", "sdpa" or "flex", of the language model; what cannot be had is said, and
+            "auto" taken.
 
     Raises:
         RecipeError: max_pixels, and images are of one size.
@@ -123,10 +128,12 @@ def load(
             options["quantization_config"] = quantized
         model = _load_weights(source, stored_dtype(compute_dtype), target, **options)
     family.tune(model, target)
+    set_attention(model, attention)
     if compute_dtype == torch.float16:
         multiply_in_float16(model, target)
     loaded = Loaded(model, processor, name, revision, None, target, compute_dtype)
     if adapter is not None:
+        refuse_other_base(Path(adapter), name)
         loaded = replace(loaded, model=load_adapter(model, Path(adapter)), adapter=str(adapter))
     loaded.model.train(False)
     return loaded
@@ -144,6 +151,7 @@ def load_as_trained(options: TrainOptions, adapter: str | Path | None = None) ->
         double_quantization=options.double_quantization,
         quantize_vision=options.quantize_vision,
         max_pixels=options.max_pixels,
+        attention=options.attention,
     )
 
 

@@ -16,11 +16,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from transformers import PreTrainedConfig, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedConfig, PreTrainedModel
 
 from unblind.models.adapters import add_adapter
+from unblind.models.attention import IMPLEMENTATIONS, set_attention
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import with_fixed_grid
 from unblind.models.half_precision import stored_dtype
@@ -28,11 +30,13 @@ from unblind.models.loading import configuration
 from unblind.models.registry import family_of
 from unblind.models.vision_cache import without_tower
 from unblind.models.weights import on_meta, weight_bytes
-from unblind.recipe import Quantization, TrainOptions, load_recipe
+from unblind.recipe import Attention, Quantization, TrainOptions, load_recipe
 
+EVALUATIONS: dict[str, Quantization | None] = {"evaluate": None, "evaluate, nf4": "nf4"}
 ROOM = 0.9  # of a device's memory: kernels and the allocator take some
 QUESTION, ANSWER = 12, 2  # tokens of our question with what is around it; of a letter and its end
 # Bytes of the optimizer's state for a trainable parameter; AdamW's two moments in float32 otherwise.
+CPU = torch.device("cpu")
 STATE = {"adamw_8bit": 2.0, "paged_adamw_8bit": 2.0, "adamw_bnb_8bit": 2.0, "adafactor": 0.1, "sgd": 0.0}
 
 
@@ -59,15 +63,19 @@ class Memory:
         return sum(asdict(self).values())
 
 
-def training_memory(config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype) -> Memory:
+def training_memory(
+    config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype, device: torch.device = CPU
+) -> Memory:
     """What a step of fine-tuning takes.
 
     Args:
         config: of the model.
         options: what is trained and how; data and folders don't matter.
         dtype: of the weights that are not quantized, and of computing.
+        device: on which it is done, by which a family may choose its attention.
     """
     base = on_meta(config, dtype)
+    _choose_attention(base, options.attention, device)
     weights, largest = weight_bytes(
         base, options.quantization, options.double_quantization, options.quantize_vision
     )
@@ -98,12 +106,15 @@ def training_memory(config: PreTrainedConfig, options: TrainOptions, dtype: torc
 def evaluation_memory(
     config: PreTrainedConfig,
     dtype: torch.dtype,
+    device: torch.device = CPU,
     *,
     batch_size: int = 32,
     quantization: Quantization | None = None,
+    attention: Attention = "auto",
 ) -> Memory:
     """What the prefill of a batch takes; decoding after it takes no more."""
     base = on_meta(config, dtype)
+    _choose_attention(base, attention, device)
     base.train(False)
     weights, largest = weight_bytes(base, quantization, double=True, vision=False)
 
@@ -116,14 +127,17 @@ def evaluation_memory(
 
 
 def largest_batch(
-    config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype, limit: int
+    config: PreTrainedConfig, options: TrainOptions, dtype: torch.dtype, device: torch.device, limit: int
 ) -> int | None:
     """The options' batch size, or half of it, a quarter, ..., with which a step fits into `limit` bytes.
 
     None: not even a single sample does.
     """
     size = options.batch_size
-    while size and training_memory(config, replace(options, batch_size=size), dtype).total > ROOM * limit:
+    while size:
+        step = replace(options, batch_size=size)
+        if training_memory(config, step, dtype, device).total <= ROOM * limit:
+            break
         size //= 2
     return size or None
 
@@ -138,19 +152,29 @@ class Job:
     memory: Memory
 
 
-def reckon(name: str, revision: str | None, dtype: torch.dtype, *, known: bool = True) -> Iterator[Job]:
+def reckon(
+    name: str,
+    revision: str | None,
+    dtype: torch.dtype,
+    device: torch.device,
+    *,
+    attention: Attention = "auto",
+    known: bool = True,
+) -> Iterator[Job]:
     """The jobs for a model, the fastest recipe first, each once more with single samples if they are batches.
 
     Raises ModelError as `unblind.models.loading.configuration` does, which takes `known`.
     """
     config, dtype = configuration(name, revision, known=known), stored_dtype(dtype)
     for recipe in ("tiny",) if name in EMBEDDED else family_of(config).recipes:
-        options = TrainOptions(**load_recipe(recipe) | {"model": name, "data": "", "out": Path()})
+        told = {"model": name, "data": "", "out": Path(), "attention": attention}
+        options = TrainOptions(**load_recipe(recipe) | told)
         for batch in (options.batch_size, 1):
-            memory = training_memory(config, replace(options, batch_size=batch), dtype)
+            memory = training_memory(config, replace(options, batch_size=batch), dtype, device)
             yield Job(f"train, {recipe}", recipe, batch, memory)
-    yield Job("evaluate", None, 32, evaluation_memory(config, dtype))
-    yield Job("evaluate, nf4", None, 32, evaluation_memory(config, dtype, quantization="nf4"))
+    for label, quantization in EVALUATIONS.items():
+        memory = evaluation_memory(config, dtype, device, quantization=quantization, attention=attention)
+        yield Job(label, None, 32, memory)
 
 
 def fitting_job(jobs: Iterable[Job], limit: int | None) -> Job | None:
@@ -167,6 +191,45 @@ def _logits(base: PreTrainedModel, batch_size: int, answer: int, cached_vision: 
         return logits()
     with without_tower(base, with_fixed_grid(family, "cache_features")):
         return logits(cached_vision=True)
+
+
+def _choose_attention(base: PreTrainedModel, attention: Attention, device: torch.device) -> None:
+    """Have a model on the meta device compute as it does on `device`, its fused attentions reckoned as such.
+
+    PyTorch's own would fall back to the plain one there.
+    """
+    family_of(base.config).tune(base, device)
+    set_attention(base, attention)
+    fused = {IMPLEMENTATIONS["sdpa"], IMPLEMENTATIONS["flex"]}
+    parts = {name: getattr(base.config, name) for name in base.config.sub_configs}
+    chosen = [name for name, part in parts.items() if part._attn_implementation in fused]
+    base.set_attn_implementation(dict.fromkeys(chosen, FUSED))
+
+
+class _Fused(torch.autograd.Function):
+    """What a fused attention keeps: what it is given, its result, and a number for each query of a head."""
+
+    @staticmethod
+    def forward(context: Any, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        result = torch.empty_like(query)
+        sums = torch.empty(query.shape[:-1], dtype=torch.float32, device=query.device)
+        context.save_for_backward(query, key, value, result, sums)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, _: Tensor) -> tuple[Tensor, ...]:
+        query, key, value, *_rest = context.saved_tensors
+        return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)
+
+
+def _fused(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, *__: Any, **___: Any) -> Any:
+    return _Fused.apply(query, key, value).transpose(1, 2).contiguous(), None  # type: ignore[no-untyped-call]
+
+
+FUSED = "unblind_reckoned"
+AttentionInterface.register(FUSED, _fused)
+AttentionMaskInterface.register(FUSED, lambda *_, **__: None)
 
 
 def _peak(base: PreTrainedModel, step: Callable[[], None]) -> tuple[int, int]:

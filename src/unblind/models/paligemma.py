@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel
 
+_BARE_TOWER = re.compile(r"\bvision_tower\.(?!vision_model\.)")
 _OFFICIAL = re.compile(r"google/paligemma2?-.+")
 # Up to so many patches, the tower's plain attention is faster on a CPU than torch's fused one: the cure of
 # the tiny model ran at 29 samples/s instead of 25 (two cores of an EPYC, bfloat16).
@@ -176,6 +177,10 @@ class PaliGemma(FixedGrid):
         from unblind.models.paligemma_shapes import known_config
 
         return known_config(name)
+
+    def published_name(self, tensor: str) -> str:
+        """As Google's checkpoints call it: the tower's tensors are in a `vision_model`."""
+        return _BARE_TOWER.sub("vision_tower.vision_model.", tensor)
 
     def licence(self, name: str) -> str | None:
         """Gemma's terms, for the official checkpoints."""

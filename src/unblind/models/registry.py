@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from unblind.errors import ModelError
 from unblind.models.family import Family
+from unblind.runtime.entry_points import defects_in, load_registered, names_in
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -56,8 +57,7 @@ def family_named(model_type: str, checkpoint: str = "the checkpoint") -> Family:
 
 def model_types() -> tuple[str, ...]:
     """The model types that have a family: ours first, then those of other packages, sorted."""
-    others = {entry.name for entry in entry_points(group=GROUP)} - set(FAMILIES)
-    return (*FAMILIES, *sorted(others))
+    return (*FAMILIES, *sorted(names_in(GROUP) - set(FAMILIES)))
 
 
 def own_families() -> Iterator[Family]:
@@ -73,29 +73,9 @@ def _own(place: str) -> Family:
 
 def broken_families() -> dict[str, str]:
     """The families of other packages that cannot be loaded, by model type, each with what is wrong."""
-    defects = {entry.name: _defect(entry) for entry in entry_points(group=GROUP)}
-    return {name: defect for name, defect in defects.items() if defect}
-
-
-def _defect(entry: EntryPoint) -> str | None:
-    try:
-        _loaded(entry)
-    except ModelError as error:
-        return str(error)
-    return None
+    return defects_in(GROUP, _loaded)
 
 
 def _loaded(entry: EntryPoint) -> Family:
-    try:
-        family = entry.load()
-    except Exception as error:  # whatever another package's code raises
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise ModelError(
-            f"the family of {entry.name}, {entry.value}, cannot be loaded ({reason}); mend or remove it"
-        ) from error
-    if not isinstance(family, Family):
-        raise ModelError(
-            f"the family of {entry.name}, {entry.value}, is no unblind.models.family.Family; mend or"
-            " remove it"
-        )
-    return family
+    called = f"the family of {entry.name}, {entry.value},"
+    return load_registered(entry, Family, called, ModelError)  # type: ignore[type-abstract]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unblind.errors import DatasetError, OutputError
+from unblind.runtime.json_files import read_json_if_whole
 from unblind.scoring.metrics import WAYS, score
 from unblind.scoring.predictions import Answered, by_task, is_number, read_predictions
 from unblind.tasks.base import Task
@@ -252,11 +253,8 @@ def _samples(run: Run) -> frozenset[tuple[str, str, str]]:
 def _read_json(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise OutputError(_not_finished(path.parent))
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise OutputError(f"{path} holds no JSON ({_first_line(error)}); make it again") from error
-    if not isinstance(value, dict):
+    value = read_json_if_whole(path)
+    if value is None:
         raise OutputError(f"{path} holds no JSON object; make it again")
     return value
 

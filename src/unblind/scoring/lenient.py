@@ -235,7 +235,8 @@ _BARE_PAIR = rf"(?<![\w.,]){_N}\s*,\s*{_N}\W*$"
 
 def _pair(text: str) -> str | None:
     """The last pair of rows and columns that is written as a pair, or that words name one by one."""
-    found = [(pair.end(), pair.groups()) for pair in _compiled(_WRITTEN_PAIR).finditer(text)]
+    written = _compiled(_WRITTEN_PAIR).finditer(text)
+    found: list[tuple[int, Sequence[str | None]]] = [(pair.end(), pair.groups()) for pair in written]
     for named in _NAMED:
         last = [match for match in (_last(expression, text) for expression in named) if match]
         if len(last) == 2:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from unblind.errors import DatasetError
 from unblind.scoring.rules import rule_named
-from unblind.tasks.base import Row, Task
+from unblind.tasks.base import ACCEPTED, Row, Task
 from unblind.tasks.registry import task_of
 
 FILE = "predictions.parquet"
@@ -40,6 +40,11 @@ class Answered:
     def answers(self) -> list[str]:
         """The right ones."""
         return [row["answer"] for row in self.rows]
+
+    @cached_property
+    def accepted(self) -> list[list[str]]:
+        """For each sample all answers that count: the right one, and those of several people."""
+        return [[row["answer"], *_texts(row.get(ACCEPTED))] for row in self.rows]
 
     @property
     def restricted(self) -> bool:
@@ -75,7 +80,7 @@ class Answered:
 
         `column` is another column of such answers: `blank` or `uncircled`.
         """
-        return [row["answer"] == row.get(column) for row in self.rows]
+        return [row.get(column) in known for row, known in zip(self.rows, self.accepted, strict=True)]
 
     def free_hits(self, rule: str = "exact") -> list[bool] | None:
         """For each sample, whether the free reply is the answer by a rule; None without free replies.
@@ -86,8 +91,8 @@ class Answered:
         if all(reply is None for reply in self.free):
             return None
         return [
-            reply is not None and right(reply, answer)
-            for reply, answer in zip(self.free, self.answers, strict=True)
+            reply is not None and any(right(reply, answer) for answer in known)
+            for reply, known in zip(self.free, self.accepted, strict=True)
         ]
 
     @cached_property
@@ -191,6 +196,10 @@ def without_foreign(predictions: pa.Table) -> pa.Table:
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is an integer or a float, no bool."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
 def _share(value: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""A merged checkpoint: base and adapter in one, which plain transformers loads and which answers the same."""
+"""A merged checkpoint: base and adapter in one, which plain transformers, 4.57 and 5, loads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from unblind.errors import ModelError
 from unblind.evaluation.answers import Answer, answers, ask
 from unblind.models.finite import refuse_broken_adapter
 from unblind.models.loading import DTYPES, Loaded, configuration, load
+from unblind.models.published_files import publish
 from unblind.runtime.device_memory import give_back
 from unblind.runtime.outputs import atomic, refuse_content, write_text
 from unblind.sharing.hub_results import found_results, read_results
@@ -87,6 +88,7 @@ def export(
         merged.model.save_pretrained(str(folder))
         merged.processor.chat_template = merged.processor.chat_template or merged.family.chat_template
         merged.processor.save_pretrained(folder)
+        publish(folder, merged.family)
         del merged  # two models at once may be more than fits
         give_back()
         room = device_with_room(str(folder), None, device, "float32")

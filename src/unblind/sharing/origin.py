@@ -19,7 +19,7 @@ from unblind.models.family import Family
 from unblind.models.registry import family_named, model_types, own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
 ORIGIN = "unblind.json"  # in a merged checkpoint
@@ -74,13 +74,15 @@ class Origin:
         named = self.options.get("prompt") or self.data.get("prompt") or (self.tasks and DEFAULT_PROMPT)
         if not named:
             return None
-        return task.question(task.default_prompt if named == DEFAULT_PROMPT else str(named), {})
+        return task.question(task.default_prompt if named in (DEFAULT_PROMPT, EACH) else str(named), {})
 
 
 def run_folder(folder: Path) -> Path:
-    """The folder of the run that made an adapter: the folder itself, or the one around it."""
+    """The folder of the run that made an adapter: the folder itself, or one around it or its checkpoint."""
     around = folder.resolve().parent
-    return around if folder.resolve().name == "adapter" and (around / "config.yaml").is_file() else folder
+    run = {folder.resolve().name: around, around.name: around.parent}
+    found = run.get("adapter") or run.get("checkpoints")
+    return found if found and (found / "config.yaml").is_file() else folder
 
 
 def read_origin(folder: Path, base: str | None = None, revision: str | None = None) -> Origin:

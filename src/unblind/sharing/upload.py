@@ -20,6 +20,7 @@ from unblind.data.dataset_card import published_card
 from unblind.data.sources import find
 from unblind.errors import HubError, ModelError, NoDatasetError
 from unblind.models.adapter_files import CONFIG, WEIGHTS, AdapterFiles, adapter_folder, read_adapter
+from unblind.models.base_digest import BASE
 from unblind.models.embedded import EMBEDDED
 from unblind.runtime.hub_errors import writing_advice
 from unblind.runtime.versions import versions
@@ -73,6 +74,8 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
             CONFIG: _adapter_config(adapter, origin),
             WEIGHTS: adapter.folder / WEIGHTS,
         }
+        if (adapter.folder / BASE).is_file():
+            files[BASE] = adapter.folder / BASE
     else:
         files = _files(folder)
     files[CARD] = str(model_card(contents, repo, folder, origin, before, after)).encode()
@@ -106,6 +109,19 @@ def contents_of(folder: Path) -> Contents:
     return "dataset"
 
 
+def check_target(repo: str) -> None:
+    """Raise HubError if `repo` is no id, or nobody is logged in; the hub itself is not asked."""
+    _check_id(repo)
+    _token()
+
+
+def _token() -> str:
+    token = get_token()
+    if token is None:
+        raise HubError("no Hugging Face token; run `hf auth login`, or set HF_TOKEN, with one that may write")
+    return token
+
+
 def push(upload: Upload, repo: str, *, private: bool = False) -> str:
     """Send it in one commit, to a new repository or over an older version. Returns its page's address.
 
@@ -115,9 +131,7 @@ def push(upload: Upload, repo: str, *, private: bool = False) -> str:
         HubError: no token or a wrong one, not allowed, another kind of repository, public where `private` is
             asked for, refused by the hub, no network.
     """
-    token = get_token()
-    if token is None:
-        raise HubError("no Hugging Face token; run `hf auth login`, or set HF_TOKEN, with one that may write")
+    token = _token()
     if not sys.stderr.isatty():
         disable_progress_bars()
     api = HfApi(token=token, library_name="unblind", library_version=versions()["unblind"])

@@ -7,6 +7,7 @@ scoring, the report, the demo) is written against this class and knows no task b
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,14 +25,22 @@ Row = Mapping[str, Any]  # a row of a dataset or of predictions, by column
 Pixels = NDArray[np.uint8]  # (height, width, 3) RGB
 S = TypeVar("S")
 
+ACCEPTED = "accepted_answers"  # the column of all answers that count, where several people have answered
 # What PaliGemma's pretrained checkpoints expect before a question (Beyer et al. 2024, arXiv 2407.07726).
 ANSWER_EN = "answer en "
+EACH = "each"  # instead of a prompt's name: all of a task's questions
 TRIES = 1_000  # draws until a scene fits into the image and into its split
 
 
 def bare(answer: str) -> str:
     """The reply that is the answer alone: `3`."""
     return answer
+
+
+def example_in(question: str) -> str:
+    """The answer that a question shows as an example, with # for what it says: `{#}` of "e.g. {3}"; or ""."""
+    match = re.search(r"(?:e\.g\.|[Ee]xample)[,:]?\s+(\S.*)", question)
+    return re.sub(r"\d+|\b[A-Za-z]\b", "#", match.group(1).strip(" .")) if match else ""
 
 
 def braced(answer: str) -> str:
@@ -209,6 +218,7 @@ class Task(ABC, Generic[S]):
         title: the task as a short question, for people.
         benchmark: what `XAI/vlmsareblind` calls it in its column `task`.
         prompts: the questions by name; the first is the default.
+        side_prompts: those that ask something else, or are there for comparison: `each` leaves them out.
         answers: the answer space.
         options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
         scene_class: the scene's class.
@@ -236,6 +246,7 @@ class Task(ABC, Generic[S]):
     title: ClassVar[str]
     benchmark: ClassVar[tuple[str, ...]] = ()
     prompts: ClassVar[Mapping[str, Prompt]]
+    side_prompts: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[AnswerSpace]
     options_class: ClassVar[type]
     scene_class: ClassVar[type]
@@ -358,7 +369,7 @@ class Task(ABC, Generic[S]):
         """What the benchmark's own `metadata` says of an image, as columns of ours.
 
         Its values may be anything, as others made the file; those that do not fit their column become null.
-        `groundtruth` is among them.
+        `groundtruth` and `prompt` are among them.
         """
         return {}
 
@@ -368,6 +379,11 @@ class Task(ABC, Generic[S]):
     def default_prompt(self) -> str:
         """The name of the first prompt."""
         return next(iter(self.prompts))
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The names of the prompts that ask the task's question, each in its words and format."""
+        return tuple(name for name in self.prompts if name not in self.side_prompts)
 
     def ask(self, scene: S, prompt: str, truth: str | None = None) -> Asked:
         """Ask about a scene; `prompt` is a name in `prompts`, or a text; `truth` stands for the prompt's."""
@@ -387,7 +403,8 @@ class Task(ABC, Generic[S]):
     def prompt_of(self, question: str, row: Row) -> Prompt:
         """The prompt of a name, a text, or a question about a row; a new one if it is none of `prompts`.
 
-        ANSWER_EN may stand before any of them, and stands before the prompt's text then.
+        A new one wants its answer in the format of which it shows an example, if one of `prompts` shows it
+        too. ANSWER_EN may stand before any of them, and stands before the prompt's text then.
         """
         asked = question.removeprefix(ANSWER_EN)
         known = next(
@@ -398,9 +415,15 @@ class Task(ABC, Generic[S]):
             ),
             None,
         )
-        if known is None or asked == question:
-            return known or Prompt(question)
-        return replace(known, text=ANSWER_EN + known.text)
+        if known is None:
+            return Prompt(question, self._reply_like(question))
+        return known if asked == question else replace(known, text=ANSWER_EN + known.text)
+
+    def _reply_like(self, question: str) -> Callable[[str], str]:
+        """How a question in other words wants its answer: as one of `prompts` that shows the same example."""
+        wanted = example_in(question)
+        own = (prompt.reply for prompt in self.prompts.values() if example_in(prompt.text) == wanted)
+        return next(own, bare) if wanted else bare
 
     def ask_again(self, row: Row, prompt: str | None = None) -> Asked:
         """Ask about a row of a dataset: by its own question, or by another prompt (a name or a text).

@@ -116,9 +116,7 @@ class Canvas:
         columns, rows = self._window(min(xs) - reach, min(ys) - reach, max(xs) + reach, max(ys) + reach)
         across = np.multiply.outer(nx, _centres(columns, 0.0))
         down = np.multiply.outer(ny, _centres(rows, 0.0)) - offset[:, None]
-        distance = down[0, :, None] + across[0]
-        for column, row in zip(down[1:, :, None], across[1:], strict=True):
-            np.maximum(distance, column + row, out=distance)
+        distance = (down[:, :, None] + across[:, None, :]).max(0)
         self._paint(columns.start, rows.start, _coverage(distance, width), color)
 
     def rectangle(

@@ -27,12 +27,14 @@ class Spot:
         box: where it is.
         label: what a click does, or what is dragged, in words.
         pressed: it is chosen.
+        marked: the page marks it where it is chosen, as the picture does not tell.
         drags: it is dragged by the mouse or a finger, and moved by the arrow keys, not clicked on.
     """
 
     box: Box
     label: str
     pressed: bool = False
+    marked: bool = False
     drags: bool = False
 
 
@@ -54,12 +56,14 @@ class Large:
         alt: what is in it, in words.
         spots: where it can be clicked on, or dragged; of those that overlap, the last one is on top.
         band: what is worth showing.
+        caption: what stands below it.
     """
 
     pixels: Pixels
     alt: str
     spots: Sequence[Spot] = ()
     band: Band = (0.0, 1.0)
+    caption: str = ""
 
 
 @dataclass(frozen=True)

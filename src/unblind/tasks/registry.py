@@ -6,13 +6,15 @@ A task is imported when it is first named, so that a broken one breaks nothing e
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from unblind.errors import RecipeError
+from unblind.runtime.entry_points import defects_in, load_registered, names_in
 from unblind.tasks.base import Task
 from unblind.tasks.generic import GENERIC
 
@@ -33,8 +35,7 @@ TASKS: dict[str, str] = {
 
 def task_names() -> tuple[str, ...]:
     """The names that `--task` takes: ours first, then those of other packages, sorted."""
-    others = {entry.name for entry in entry_points(group=GROUP)} - set(TASKS)
-    return (*TASKS, *sorted(others))
+    return (*TASKS, *sorted(names_in(GROUP) - set(TASKS)))
 
 
 @lru_cache(maxsize=64)
@@ -48,7 +49,7 @@ def task_named(name: str, flag: str = "--task") -> Task[Any]:
         task: Task[Any] = import_module(TASKS[name]).TASK
         return task
     for entry in entry_points(group=GROUP, name=name):
-        return _loaded(entry.name, entry.value, flag)
+        return _loaded(entry, flag)
     near = difflib.get_close_matches(name, task_names(), n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}?" if near else f"choose {', '.join(task_names())}"
     raise RecipeError(f"{flag} {name}: no such task; {hint}")
@@ -70,30 +71,32 @@ def task_of(name: object, answers: Iterable[str] = (), columns: Iterable[str] = 
         return letters if known else GENERIC
     if name in TASKS or name in task_names():  # ours first: to look for others' takes milliseconds
         return task_named(str(name))
-    return next((task for task in map(task_named, TASKS) if name in task.benchmark), GENERIC)
+    ours = benchmark_task(str(name))
+    return task_named(ours) if ours else GENERIC
+
+
+def benchmark_task(name: str) -> str | None:
+    """Our name of what the benchmark calls a task, in any case, with spaces, hyphens or underscores."""
+    return _benchmark_names().get(_plain(name))
+
+
+@lru_cache(maxsize=1)
+def _benchmark_names() -> dict[str, str]:
+    return {_plain(theirs): name for name in TASKS for theirs in task_named(name).benchmark}
+
+
+def _plain(name: str) -> str:
+    return " ".join(re.split(r"[\s_-]+", name.casefold().strip()))
 
 
 def broken_tasks() -> dict[str, str]:
     """The tasks of other packages that cannot be loaded, each with what is wrong."""
-    defects = {entry.name: _defect(entry.name) for entry in entry_points(group=GROUP)}
-    return {name: defect for name, defect in defects.items() if defect}
+    return defects_in(GROUP, lambda entry: _loaded(entry, "--task"))
 
 
-def _defect(name: str) -> str | None:
-    try:
-        task_named(name)
-    except RecipeError as error:
-        return str(error)
-    return None
-
-
-def _loaded(name: str, value: str, flag: str) -> Task[Any]:
-    module, _, attribute = value.partition(":")
-    try:
-        task = getattr(import_module(module), attribute or "TASK")
-    except Exception as error:  # whatever another package's code raises
-        reason = f"{type(error).__name__}: {error}"[:200]
-        raise RecipeError(f"{flag} {name}: {value} cannot be loaded ({reason}); mend or remove it") from error
-    if not isinstance(task, Task):
-        raise RecipeError(f"{flag} {name}: {value} is no unblind.tasks.base.Task; mend or remove it")
-    return task
+def _loaded(entry: EntryPoint, flag: str) -> Task[Any]:
+    """The task of an entry point, which the module calls TASK where the entry point names nothing in it."""
+    value = entry.value if ":" in entry.value else f"{entry.value}:TASK"
+    whole = EntryPoint(entry.name, value, entry.group)
+    called = f"{flag} {entry.name}: {entry.value}"
+    return load_registered(whole, Task, called, RecipeError)  # type: ignore[type-abstract]

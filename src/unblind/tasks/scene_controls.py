@@ -82,7 +82,8 @@ class DrawnControls(Controls, Generic[S]):
         with _drawing:
             scene = self.scene(values)
             pixels = self.task.draw(self.on_the_page(scene), self.resources)
-        return Large(pixels, self.task.ask(scene, values[-1]).question, self.spots(scene))
+        asked = self.task.ask(scene, values[-1]).question
+        return Large(pixels, asked, self.spots(scene), caption=asked)
 
     def picture(self, values: Sequence[Any]) -> Picture:
         """The scene as the model sees it, and the same without each of its parts."""

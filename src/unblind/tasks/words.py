@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import string
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 
@@ -48,6 +48,7 @@ class WordList:
 
     name: str
     by_split: dict[Split, tuple[str, ...]]
+    odd_lines: int = field(default=0, repr=False)  # of its file, left out
 
     def words(self, split: Split) -> tuple[str, ...]:
         """All words of a split, sorted."""
@@ -109,7 +110,17 @@ def some_random(words: WordSource, share: float, min_length: int) -> WordSource:
     return SomeRandom(words, RandomStrings(min(min_length, longest), longest), share) if share else words
 
 
-def load_words(source: str = "webster", *, min_length: int = 5, max_length: int = 15) -> WordSource:
+def odd_lines_left_out(words: WordSource) -> list[str]:
+    """A sentence on how many lines of the words' file were left out; none if none were."""
+    words = words.words if isinstance(words, SomeRandom) else words
+    if not isinstance(words, WordList) or not words.odd_lines:
+        return []
+    return [f"{words.odd_lines:,} lines of {words.name} with characters outside A-Z a-z were left out."]
+
+
+def load_words(
+    source: str = "webster", *, min_length: int = 5, max_length: int = 15, skip_odd: bool = False
+) -> WordSource:
     """Words of `min_length` to `max_length` letters.
 
     Args:
@@ -118,6 +129,7 @@ def load_words(source: str = "webster", *, min_length: int = 5, max_length: int 
             one word a line.
         min_length: letters, at least 1.
         max_length: letters.
+        skip_odd: leave out a file's lines with other characters than A-Z a-z, instead of refusing them.
 
     Raises:
         WordsError: unknown source, a missing, empty or unreadable file, a word with other letters.
@@ -132,8 +144,13 @@ def load_words(source: str = "webster", *, min_length: int = 5, max_length: int 
         return RandomStrings(min_length, max_length)
     if source == "webster":
         return _webster(min_length, max_length)
-    words = _nltk() if source == "nltk" else _read_file(Path(source))
-    return _part(source, words, min_length, max_length)
+    if source == "nltk":
+        return _part(source, _nltk(), min_length, max_length)
+    lines = _read_file(Path(source))
+    plain = [word for _, word in lines if _is_plain(word)]
+    if len(plain) < len(lines) and not skip_odd:
+        _refuse_odd(source, lines)
+    return replace(_part(source, plain, min_length, max_length), odd_lines=len(lines) - len(plain))
 
 
 @lru_cache(maxsize=4)
@@ -170,7 +187,8 @@ def _nltk() -> list[str]:
         ) from None
 
 
-def _read_file(path: Path) -> list[str]:
+def _read_file(path: Path) -> list[tuple[int, str]]:
+    """The lines with something in them, with their numbers."""
     if path.is_dir():
         raise WordsError(f"--words {path}: this is a folder; name a text file with one word a line")
     if not path.is_file():  # nor a pipe or a device, which would be read forever
@@ -184,13 +202,17 @@ def _read_file(path: Path) -> list[str]:
     words = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
     if not words:
         raise WordsError(f"--words {path}: the file is empty; it needs one word a line")
-    for number, word in words:
-        if not _is_plain(word):
-            raise WordsError(
-                f"--words {path}, line {number}: {word[:40]!r} has characters outside A-Z a-z;"
-                " remove it, or spell it with plain letters"
-            )
-    return [word for _, word in words]
+    return words
+
+
+def _refuse_odd(source: str, lines: list[tuple[int, str]]) -> NoReturn:
+    odd = [(number, word) for number, word in lines if not _is_plain(word)]
+    number, word = odd[0]
+    more = f" (and {len(odd) - 1:,} lines more)" if odd[1:] else ""
+    raise WordsError(
+        f"--words {source}, line {number}: {word[:40]!r} has characters outside A-Z a-z{more}; remove it,"
+        " spell it with plain letters, or leave such lines out (--skip-odd-words)"
+    )
 
 
 def _is_plain(word: str) -> bool:

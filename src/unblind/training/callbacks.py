@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +53,14 @@ class LastStep(TrainerCallback):
 
 
 class Checkpoints(TrainerCallback):
-    """Seals each checkpoint, and ends the run with one when it is told to."""
+    """Seals each checkpoint, and ends the run with one when it is told to.
 
-    def __init__(self, told_to_stop: threading.Event) -> None:
+    `sealed` is called with the folder of each, by the process that writes.
+    """
+
+    def __init__(self, told_to_stop: threading.Event, sealed: Callable[[Path], object] | None = None) -> None:
         self.told_to_stop = told_to_stop
+        self.sealed = sealed
         self.stopping = False
 
     def on_train_begin(
@@ -77,7 +81,10 @@ class Checkpoints(TrainerCallback):
     ) -> None:
         PartialState().wait_for_everyone()  # each process writes its own random state
         if state.is_world_process_zero:
-            seal(Path(args.output_dir or "") / f"checkpoint-{state.global_step}")
+            folder = Path(args.output_dir or "") / f"checkpoint-{state.global_step}"
+            seal(folder)
+            if self.sealed:
+                self.sealed(folder)
         if self.stopping:
             raise Stopped(
                 f"stopped by SIGTERM after step {state.global_step:,} of {state.max_steps:,}, which is saved;"

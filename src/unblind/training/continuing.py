@@ -126,7 +126,8 @@ def with_adapters_own(options: TrainOptions, model: PeftModel) -> TrainOptions:
             raise RecipeError(
                 f"{part} is full, and {options.adapter} has no whole weights of it; leave {part} out"
             )
-    return replace(options, **own, **scopes)
+    own |= {str(part): scope for part, scope in scopes.items()}
+    return replace(options, **own)
 
 
 class LearningRate(TrainerCallback):

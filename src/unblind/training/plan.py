@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from typing import Any
 
 import torch
@@ -17,18 +18,20 @@ from unblind.recipe import TrainOptions, load_recipe
 from unblind.runtime.device_memory import total_memory
 
 
-def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any]]:
+def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple[str, dict[str, Any]]:
     """The name of the fastest recipe with which a model is trained on a device, and its options.
 
-    The batch is the recipe's, or else single samples, with as many to an optimizer step.
+    An embedded model has a recipe for one task, and one for several. Of other models' recipes the batch is
+    kept, or else samples come one by one, with as many to an optimizer step.
 
     Raises:
         ModelError: none fits; or as `unblind.models.loading.configuration` does.
     """
     if model in EMBEDDED:
-        return "tiny", load_recipe("tiny") | {"model": model}
+        recipe = "tiny" if tasks == 1 else "tiny-all"
+        return recipe, load_recipe(recipe) | {"model": model}
     limit, cures = total_memory(device), family_of(configuration(model)).cures
-    jobs = reckon(model, None, choose_dtype("auto", device), known=False)
+    jobs = reckon(model, None, choose_dtype("auto", device), device, known=False)
     job = fitting_job((job for job in jobs if job.recipe in cures), limit)
     if job is None or job.recipe is None:
         raise ModelError(
@@ -37,7 +40,8 @@ def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any
         )
     options = load_recipe(job.recipe) | {"model": model}
     together = options["batch_size"] * options["accumulation"]
-    return job.recipe, options | {"batch_size": job.batch, "accumulation": math.ceil(together / job.batch)}
+    options |= {"batch_size": job.batch, "accumulation": math.ceil(together / job.batch)}
+    return job.recipe, options | {"workers": min(options["workers"], os.cpu_count() or 1)}
 
 
 def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, asked: int) -> float:
@@ -48,7 +52,9 @@ def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, a
     config = configuration(options.model)
     steps = math.ceil(train * options.epochs / (options.batch_size * options.accumulation))
     watched = math.ceil(steps / options.eval_every) * options.eval_samples if options.eval_every else 0
-    work = train * options.epochs * training_operations(config, options)
-    work += (watched + asked) * evaluation_operations(config)
+    forward = evaluation_operations(config)
+    repeated = forward if options.gradient_checkpointing else 0.0
+    work = train * options.epochs * (training_operations(config, options) + repeated)
+    work += (watched + asked) * forward
     rate = matrix_rate(device, choose_dtype("auto", device), 8192 if device.type == "cuda" else 1024)
     return work / (SHARE * rate)

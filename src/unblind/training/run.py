@@ -6,8 +6,9 @@ import json
 import math
 import os
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
@@ -29,6 +30,8 @@ from unblind.data.splits import SPLIT_NAMES
 from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, start_from, trainable_parameters
+from unblind.models.attention import trainable_attention
+from unblind.models.base_digest import BASE, digest_of, refuse_other_base
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
@@ -61,14 +64,16 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
-_LATER = {
-    "adapter",
-    "columns",
-    "language_lr",
-    "max_pixels",
-    "projector_lr",
-    "vision_lr",
-}  # options that older runs did not have
+# Options that older runs did not have, and what these did.
+_LATER: dict[str, Any] = {
+    "adapter": None,
+    "columns": [],
+    "language_lr": None,
+    "max_pixels": None,
+    "projector_lr": None,
+    "vision_lr": None,
+    "attention": "auto",
+}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class TrainResult:
     metrics: dict[str, Any]
 
 
-def train(options: TrainOptions) -> TrainResult:
+def train(options: TrainOptions, *, on_checkpoint: Callable[[Path], object] | None = None) -> TrainResult:
     """Train an adapter on the split `train` of a dataset, watched on its split `validation`, if it has one.
 
     Where `torchrun` or `accelerate launch` started several processes, each has batches of its own, and the
@@ -89,23 +94,28 @@ def train(options: TrainOptions) -> TrainResult:
     The folder `options.out` then holds adapter/ (for peft), checkpoints/, config.yaml, versions.json,
     log.jsonl (Trainer's log, with samples and seconds) and metrics.json.
 
+    Args:
+        options: of the run.
+        on_checkpoint: called with the folder of each checkpoint once it is whole; peft reads it.
+
     Raises:
         RecipeError: a name that Trainer does not know, cached features of a tower that is trained, float16
-            without a GPU.
+            without a GPU, something else than the adapter has that training starts from.
         DatasetError: no such dataset, columns missing, a broken row.
         ModelError: the model cannot be loaded, memory runs out, or a trainable parameter gets no gradient.
-        OutputError: the folder holds something else, another run, or an unfinished one and `resume` is off;
-            the disk is full.
+        OutputError: the folder holds something else, another run, one on other samples, one of more steps, or
+            an unfinished one and `resume` is off; the disk is full.
         Stopped: by SIGTERM, with a checkpoint of the last step.
     """
     _check(options)
     refuse_inside(options.out, options.data)
-    if options.resume and (finished := _finished(options)):
+    if options.resume and (finished := from_main_process(lambda: _finished(options))):
         return finished  # its data may be gone
     training, validation = _samples(options)
-    loaded = load_as_trained(options)
+    attention = trainable_attention(options.attention, choose_device(options.device))
+    loaded = load_as_trained(replace(options, attention=attention))
     try:
-        return fit(loaded, training, validation, options)
+        return fit(loaded, training, validation, options, on_checkpoint=on_checkpoint)
     except DatasetError as error:
         raise DatasetError(f"{options.data}: {error}") from None
 
@@ -115,6 +125,8 @@ def fit(
     training: datasets.Dataset | Stream,
     validation: datasets.Dataset | None,
     options: TrainOptions,
+    *,
+    on_checkpoint: Callable[[Path], object] | None = None,
 ) -> TrainResult:
     """`train` for a model and datasets that are already in memory; `loaded.model` is adapted in place."""
     if not isinstance(training, Stream):
@@ -123,21 +135,23 @@ def fit(
         validation = prepared(validation)
         validation = validation.select(range(min(len(validation), options.eval_samples)))
     settings = _settings(options, training, validation) if is_main_process() else {}
+    keep_freed_memory(loaded.device)
+    set_seed(options.seed)
+    model, options = _adapted(loaded, options)
     with (
         claim(options.out, settings, made_by="unblind train"),
         explain_full_disk(options.out, "go on with the same command and --resume"),
     ):
-        if options.resume and (metrics := finished_metrics(options, samples_per_step(options))):
-            return TrainResult(options.out, options.out / "adapter", metrics)
-        keep_freed_memory(loaded.device)
-        set_seed(options.seed)
-        model, options = _adapted(loaded, options)
+        if options.resume and (finished := from_main_process(partial(_left_behind, options))):
+            return finished
         checkpoint = from_main_process(partial(_begin, options))
         sets = [one for one in (training, validation) if isinstance(one, datasets.Dataset)]
         cache = options.cache_features
         features = None if cache is None else from_main_process(lambda: cached_features(loaded, sets, cache))
         told_to_stop = threading.Event()
-        trainer = make_trainer(loaded, model, training, validation, options, features, told_to_stop)
+        trainer = make_trainer(
+            loaded, model, training, validation, options, features, told_to_stop, on_checkpoint
+        )
         with (
             _vision_side(loaded, options),
             explain_out_of_memory(lambda: _batch_that_fits(loaded, options)),
@@ -150,6 +164,7 @@ def fit(
 def _adapted(loaded: Loaded, options: TrainOptions) -> tuple[PeftModel, TrainOptions]:
     """The model to train, and the options with what the adapter decides that it starts from."""
     if options.adapter is not None:
+        refuse_other_base(options.adapter, options.model)
         model = start_from(loaded.model, options.adapter, options.scopes)
         return model, with_adapters_own(options, model)
     model = add_adapter(
@@ -179,7 +194,7 @@ def _batch_that_fits(loaded: Loaded, options: TrainOptions) -> str:
     """What to do where a step takes more memory than there is."""
     limit = total_memory(loaded.device)
     base = base_of(loaded.model)
-    batch = limit and largest_batch(base.config, options, base.dtype, limit)
+    batch = limit and largest_batch(base.config, options, base.dtype, loaded.device, limit)
     if limit is None or batch == options.batch_size:
         return SMALLER
     if not batch:
@@ -245,7 +260,7 @@ def _told(options: TrainOptions) -> dict[str, Any]:
     settings = {
         key: value
         for key, value in _plain(asdict(options)).items()
-        if key not in _IMMATERIAL and not (key in _LATER and not value)
+        if key not in _IMMATERIAL and not (key in _LATER and value == _LATER[key])
     }
     if options.data.startswith(STREAM):
         settings["stream"] = settings_of(stream_mixture(options.data))
@@ -266,14 +281,18 @@ def _plain_value(value: Any) -> Any:
 def _finished(options: TrainOptions) -> TrainResult | None:
     """What a finished run left, if it is asked for again by the names that it began with."""
     found, told = read_settings(options.out) or {}, _told(options)
-    if any(found.get(name) != told.get(name) for name in ("data", "adapter")):
-        return None  # by content perhaps
-    metrics = finished_metrics(options, samples_per_step(options))
-    if metrics is None:
+    same = all(found.get(name) == told.get(name) for name in ("data", "adapter"))
+    finished = _left_behind(options) if same else None
+    if finished is None:
         return None
     contents = {key: found[key] for key in ("data_content", "adapter_content") if key in found}
     with claim(options.out, settings_to_claim(options, told | contents), made_by="unblind train"):
-        return TrainResult(options.out, options.out / "adapter", metrics)
+        return finished
+
+
+def _left_behind(options: TrainOptions) -> TrainResult | None:
+    metrics = finished_metrics(options, samples_per_step(options))
+    return None if metrics is None else TrainResult(options.out, options.out / "adapter", metrics)
 
 
 def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
@@ -323,6 +342,7 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         with atomic(out / "adapter") as folder:
             # embeddings are never trained; left to itself peft would ask the hub about them
             model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+            write_json(Path(folder) / BASE, {"sha256": digest_of(options.model)})
         write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import datasets
@@ -41,6 +42,7 @@ from unblind.runtime.distributed import world_size
 from unblind.tasks.base import Row
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
+from unblind.training.batches import AlikeBatches
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
 from unblind.training.continuing import LearningRate
 
@@ -137,6 +139,13 @@ class AnswerTrainer(Trainer):
         for rate, parameters in by_rate.items():
             yield {**group, "params": parameters, "lr": rate}
 
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Trainer's; where blank paper is left out, alike images come together."""
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        if cast(Collator, self.data_collator).drop_blank and isinstance(rows, datasets.Dataset):
+            return AlikeBatches(rows, self.args.train_batch_size * self.args.world_size, self.args.seed)
+        return super()._get_train_sampler(train_dataset)
+
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Of whole images, whatever is left out of training."""
         collator = self.data_collator
@@ -210,6 +219,7 @@ def make_trainer(
     options: TrainOptions,
     features: Features | None,
     told_to_stop: threading.Event,
+    on_checkpoint: Callable[[Path], object] | None = None,
 ) -> AnswerTrainer:
     watched = validation if options.eval_every > 0 else None
     if options.project:
@@ -232,7 +242,7 @@ def make_trainer(
                 drop_blank=options.drop_blank,
             ),
             compute_metrics=_accuracies,
-            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop), LearningRate()],
+            callbacks=[GradientGuard(), LastStep(), Checkpoints(told_to_stop, on_checkpoint), LearningRate()],
         )
     except (ImportError, RuntimeError, ValueError) as error:  # a tracker that is unknown or not installed
         raise RecipeError(f"training cannot be set up ({error}); check report_to and optimizer") from error

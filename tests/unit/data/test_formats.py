@@ -1,10 +1,12 @@
-"""Datasets as others write them: Roboflow, VQAv2, LLaVA, chat messages, tables, class folders, saved ones."""
+"""Datasets as others write them: Roboflow, VQAv2, LLaVA, chats, tables, tars, class folders, saved ones."""
 
 from __future__ import annotations
 
 import base64
+import io
 import json
 import shutil
+import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -69,8 +71,83 @@ def test_vqas_several_answers(tmp_path: Path):
     path = tmp_path / "test.json"
     path.write_text(json.dumps([{**row, "answers": people}]))
     assert first(tmp_path) == {"id": "0", "prompt": "What?", "answer": "net"}
+    assert read(tmp_path)[0]["accepted_answers"] == ["net", "nets", "net"]
     path.write_text(json.dumps({"info": "of it", "data": [{**row, "answers": ["a", "b", "b"]}]}))
     assert first(tmp_path)["answer"] == "b"
+
+
+def tar(path: Path, members: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as file:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            file.addfile(member, io.BytesIO(data))
+    return path
+
+
+def test_webdataset_tars(tmp_path: Path):
+    asked = json.dumps({"prompt": "Which?", "answer": "a", "size": 3}).encode()
+    one = {f"{n:04}.{ending}": data for n in range(3) for ending, data in (("png", PNG), ("json", asked))}
+    tar(tmp_path / "train-00000.tar", one)
+    tar(tmp_path / "train-00001.tar", {"./x.prompt.txt": b"What?\n", "./x.jpg": PNG, "./x.answer.txt": b"b"})
+    tar(tmp_path / "test-00000.tar", {"0.json": asked, "0.png": PNG, "._0.png": b"", "0.npy": b"1"})
+    assert splits(tmp_path) == ("train", "test")
+    train = read(tmp_path, "train")
+    ids = ["train-00000/0000", "train-00000/0001", "train-00000/0002", "train-00001/x"]
+    assert train["id"][:] == ids and train["prompt"][-1] == "What?" and train["answer"][:] == [*"aaab"]
+    assert train["size"][:] == [3, 3, 3, None] and train[3]["image"].size == (8, 8)
+    assert first(tmp_path / "test-00000.tar") == {"id": "test-00000/0", "prompt": "Which?", "answer": "a"}
+
+
+def link(kind: bytes, target: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo("1.png")
+    member.type, member.linkname = kind, target
+    return member
+
+
+def sparse() -> tarfile.TarInfo:
+    member = tarfile.TarInfo("1.png")
+    member.pax_headers = {"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.map": "0,1"}
+    member.pax_headers |= {"GNU.sparse.size": str(2**40), "GNU.sparse.name": "1.png"}
+    return member
+
+
+@pytest.mark.parametrize(
+    ("member", "says"),
+    [
+        (link(tarfile.SYMTYPE, "/etc/passwd"), "'1.png' is a link, sparse, or no file"),
+        (link(tarfile.LNKTYPE, "0.png"), "'1.png' is a link, sparse, or no file"),
+        (link(tarfile.CHRTYPE, ""), "'1.png' is a link, sparse, or no file"),
+        (sparse(), "is a link, sparse, or no file"),
+        (tarfile.TarInfo("/etc/1.png"), "'/etc/1.png' leads outside"),
+        (tarfile.TarInfo("../1.png"), r"'\.\./1\.png' leads outside"),
+        (tarfile.TarInfo("0.jpg"), "a second picture of its sample"),
+        (tarfile.TarInfo("0.json"), "'0.json': not JSON"),
+    ],
+)
+def test_tars_that_would_lead_elsewhere_are_refused(tmp_path: Path, member: tarfile.TarInfo, says: str):
+    path = tar(tmp_path / "test.tar", {"0.png": PNG})
+    with tarfile.open(path, "a", format=tarfile.PAX_FORMAT) as file:
+        file.addfile(member)
+    with pytest.raises(DatasetError, match=says):
+        read(path)
+
+
+def test_a_member_that_is_too_large_or_cut_off_is_refused(tmp_path: Path):
+    path = tar(tmp_path / "test.tar", {"0.png": PNG})
+    huge = tarfile.TarInfo("1.png")
+    huge.size = 600 * 2**20
+    path.write_bytes(path.read_bytes()[:1024] + huge.tobuf())
+    with pytest.raises(DatasetError, match=r"'1\.png' is larger than 512 MiB"):
+        read(path)
+    huge.size = 2**20
+    path.write_bytes(path.read_bytes()[:1024] + huge.tobuf())
+    with pytest.raises(DatasetError, match="damaged, or not a tar file"):
+        read(path)
+    path.write_bytes(b"\x1f\x8b" + bytes(600))
+    with pytest.raises(DatasetError, match="damaged, or not a tar file"):
+        read(path)
 
 
 def test_llavas_conversations(tmp_path: Path):
@@ -235,7 +312,7 @@ def test_columns_that_name_nothing_are_refused(text: str):
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path):
-    for name in ("a.png", "a.tar", "a"):
+    for name in ("a.png", "a.zip", "a"):
         with pytest.raises(
             DatasetError, match=r"no file with the rows of a dataset; name one that ends in \.parq"
         ):

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 
 import small_model
 from unblind.errors import ModelError, RecipeError
-from unblind.models.adapters import add_adapter, merge, trainable_parameters
+from unblind.models.adapters import add_adapter, load_adapter, merge, trainable_parameters
 
 W, LAYERS, RANK = small_model.WIDTH, 2, 4
 LINEAR_LORA = {  # rank x (in + out) of each linear layer; one key-value head of W / 2
@@ -105,6 +106,51 @@ def test_plain_peft_loads_what_is_saved(tmp_path: Path, scopes: dict[str, str]) 
     theirs = PeftModel.from_pretrained(small_model.model(), tmp_path).eval()
     assert torch.equal(logits(ours), logits(theirs))
     assert not torch.allclose(logits(ours), base)
+
+
+OLD_NAMES = {  # transformers before 4.52, and since; with the tower's `vision_model` of all before 5
+    "4.51": {
+        "model.language_model.": "language_model.model.",
+        "model.vision_tower.": "vision_tower.vision_model.",
+    },
+    "4.57": {"model.vision_tower.": "model.vision_tower.vision_model."},
+}
+
+
+@pytest.mark.parametrize("version", OLD_NAMES)
+def test_adapters_of_older_transformers_arrive_whole(tmp_path: Path, version: str) -> None:
+    scopes = {"language": "lora", "vision": "lora"}
+    ours = shaken(add_adapter(small_model.model(), scopes, rank=RANK, dora=True))
+    ours.save_pretrained(tmp_path)
+    path, prefix = tmp_path / "adapter_model.safetensors", "base_model.model."
+    weights = load_file(path)
+    for new, old in OLD_NAMES[version].items():
+        weights = {name.replace(prefix + new, prefix + old): v for name, v in weights.items()}
+    save_file(weights, path, {"format": "pt"})
+    assert torch.equal(logits(load_adapter(small_model.model(), tmp_path)), logits(ours))
+
+
+def test_weights_without_a_place_are_named_with_what_the_adapter_has(tmp_path: Path) -> None:
+    scopes = {"language": "lora", "projector": "full"}
+    add_adapter(small_model.model(), scopes, rank=RANK, rslora=True).save_pretrained(tmp_path)
+    path = tmp_path / "adapter_model.safetensors"
+    weights = load_file(path)
+    gone = next(name for name in sorted(weights) if "lora_B" in name)
+    save_file({name: v for name, v in weights.items() if name != gone}, path, {"format": "pt"})
+    says = r"LoRA with rsLoRA, modules to save \(.*projector.*\(1 weights have no place"
+    with pytest.raises(ModelError, match=says):
+        load_adapter(small_model.model(), tmp_path)
+    save_file(weights | {"base_model.model.elsewhere.weight": torch.zeros(2, 2)}, path, {"format": "pt"})
+    with pytest.raises(ModelError, match=r"among them base_model\.model\.elsewhere\.weight"):
+        load_adapter(small_model.model(), tmp_path)
+
+
+def test_other_methods_are_refused_by_name(tmp_path: Path) -> None:
+    add_adapter(small_model.model(), {"language": "lora"}, rank=RANK).save_pretrained(tmp_path)
+    config = tmp_path / "adapter_config.json"
+    config.write_text(config.read_text().replace('"LORA"', '"LOHA"'))
+    with pytest.raises(ModelError, match="of the kind LoHa; LoRA is supported, also with DoRA"):
+        load_adapter(small_model.model(), tmp_path)
 
 
 def test_merging_keeps_the_answers() -> None:

@@ -137,6 +137,17 @@ def test_free_answers_by_every_rule():
     assert score(table)["accuracy"]["free"] == shares["exact"]
 
 
+def test_any_of_several_peoples_answers_counts():
+    several = pa.array([["net", "nets"], ["cat"], None], pa.list_(pa.string()))
+    table = rows(("hello", 0, "h"), ("hello", 1, "e"), ("hello", 2, "l"), answer=["net", "cat", "dog"])
+    free, none = ["nets", "dog", "dog"], pa.array([None] * 3, pa.string())
+    columns = {"free": pa.array(free), "restricted": none, "accepted_answers": several, "word": none}
+    for name, column in columns.items():
+        place = table.column_names.index(name) if name in table.column_names else None
+        table = table.append_column(name, column) if place is None else table.set_column(place, name, column)
+    assert score(table)["accuracy"]["free"]["value"] == pytest.approx(2 / 3)
+
+
 def test_without_free_answers_there_is_nothing_for_the_rules():
     assert by_rules(of_one_task(rows(("hello", 0, "h"), free=pa.array([None], pa.string())))) is None
 

@@ -13,6 +13,7 @@ from unblind.tasks import replies
 from unblind.tasks.base import AnswerSpace, Rule
 from unblind.tasks.circled_letter.task import TASK
 from unblind.tasks.generic import GENERIC, Generic
+from unblind.tasks.registry import TASKS, task_named
 
 # reply, answer, and which rules count it as right
 DISAGREEMENTS = [
@@ -85,6 +86,22 @@ def test_how_others_read_other_kinds_of_answers(
     rules: dict[str, Rule], reply: str, answer: str, right: set[str]
 ) -> None:
     assert {name for name, rule in rules.items() if rule.right(reply, answer)} == right
+
+
+# Ours, and letters without brackets, which two of the others do not read.
+NOT_READ_BY_ALL = {"short", "short-overlap", "read", "word", "circled", "highlighted"}
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_what_training_teaches_is_right_by_every_rule(name: str) -> None:
+    """Each answer, written as the published prompts ask for it."""
+    task = task_named(name)
+    asked = [prompt for name, prompt in task.prompts.items() if name not in NOT_READ_BY_ALL]
+    assert len(asked) == 2
+    for prompt in asked:
+        for answer in task.answers.choices or ():
+            for rule in rules_of(task).values():
+                assert rule.right(prompt.reply(answer), answer), (rule.counts, prompt.reply(answer))
 
 
 def test_a_choice_is_read_in_any_case() -> None:

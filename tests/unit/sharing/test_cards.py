@@ -58,6 +58,11 @@ def card(origin: Origin, metrics: dict[str, Any], tmp_path: Path) -> str:
     return str(model_card("adapter", "me/cured", tmp_path, origin, after=before))
 
 
+def test_the_adapter_that_a_run_started_from_is_named(tmp_path: Path) -> None:
+    origin = Origin("tiny", "mit", options={"data": "circles", "adapter": "first"}, data=DRAWN)
+    assert "started from the adapter | `first`" in card(origin, letters(), tmp_path)
+
+
 def test_several_tasks_are_a_table_of_tasks(tmp_path: Path) -> None:
     tasks = DRAWN | {"task": ["circled-letter", "dot-side=2"], "words": "webster"}
     text = card(Origin("tiny", "mit", options={"data": "mixed"}, data=tasks), several(), tmp_path)

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from unblind.errors import WordsError
 from unblind.tasks.splits import SPLITS
-from unblind.tasks.words import BENCHMARK_WORDS, LETTERS, WordList, load_words, some_random, split_of
+from unblind.tasks.words import (
+    BENCHMARK_WORDS,
+    LETTERS,
+    WordList,
+    load_words,
+    odd_lines_left_out,
+    some_random,
+    split_of,
+)
 
 
 def test_webster_has_the_known_words_and_lengths() -> None:
@@ -62,6 +70,20 @@ def test_random_strings_stay_in_their_split(split: str) -> None:
     assert {split_of(text) for text in drawn} == {split}
     assert {len(text) for text in drawn} == set(range(5, 21))
     assert any(text != text.lower() != text.upper() for text in drawn)
+
+
+def test_odd_lines_are_left_out_by_choice_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("harbour\nna\u00efve\n\nit's\nanchor\nlight house\n")
+    with pytest.raises(WordsError, match=r"line 2: .*\(and 2 lines more\).*--skip-odd-words"):
+        load_words(str(path))
+    words = load_words(str(path), skip_odd=True)
+    assert sorted(word for split in SPLITS for word in words.words(split)) == ["anchor", "harbour"]
+    assert odd_lines_left_out(words) == [f"3 lines of {path} with characters outside A-Z a-z were left out."]
+    assert odd_lines_left_out(some_random(words, 0.5, 5)) == odd_lines_left_out(words)
+    assert odd_lines_left_out(load_words("random")) == []
+    path.write_text("harbour\nanchor\n")
+    assert repr(words).replace(", odd_lines=3", "") == repr(load_words(str(path)))  # it is hashed
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import datasets
 import pytest
 import torch
 import yaml
 from safetensors.torch import load_file
 
 import small_model
+from unblind.data import arrow_cache
 from unblind.data.content import content_of
 from unblind.errors import OutputError, RecipeError
 from unblind.models.collate import prepared
@@ -110,6 +112,19 @@ def test_the_same_data_under_another_path_is_the_same(tmp_path: Path) -> None:
         train(replace(moved, data=str(other), max_steps=4))
     with pytest.raises(OutputError, match="rank was 4, now 5"):
         train(replace(moved, rank=5))
+
+
+def test_mapped_data_trains_as_held_data_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same samples in the same order; and a run that began on the one goes on with the other."""
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    base, data = small_model.checkpoint(tmp_path / "base"), save(tmp_path / "data")
+    told = options(tmp_path / "held", data=str(data), model=str(base), scheduler="constant", eval_every=0)
+    train(told)
+    monkeypatch.setattr(arrow_cache, "IN_MEMORY", -1)
+    monkeypatch.setattr(arrow_cache, "PIECE", 5000)
+    mapped = train(replace(told, out=tmp_path / "mapped", max_steps=4))
+    assert list((tmp_path / "cache").rglob("*.arrow"))
+    assert equal(weights(train(replace(told, max_steps=4, resume=True))), weights(mapped))
 
 
 def test_other_samples_in_the_old_place_are_noticed(tmp_path: Path) -> None:

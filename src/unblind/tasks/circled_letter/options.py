@@ -23,6 +23,7 @@ class Options:
 
     Attributes:
         words: `webster`, `nltk`, `random`, or a text file with one word a line.
+        skip_odd_words: leave out a file's lines with other letters than A-Z a-z, instead of refusing them.
         min_length: letters.
         max_length: letters.
         random_strings: share of the training images that show random strings, of up to 20 letters, instead.
@@ -34,6 +35,7 @@ class Options:
     """
 
     words: str = "webster"
+    skip_odd_words: Drawing[Annotated[bool, Parameter(negative=())]] = False
     min_length: int = 5
     max_length: int = 15
     random_strings: Drawing[float] = 0.0

@@ -24,7 +24,7 @@ from unblind.tasks.circled_letter.traits import BASE_RATES, MISTAKES, TRAITS, WO
 from unblind.tasks.fonts import FontLibrary, find_fonts
 from unblind.tasks.replies import LETTER_RULES
 from unblind.tasks.splits import Split
-from unblind.tasks.words import LETTERS, load_words, some_random
+from unblind.tasks.words import LETTERS, load_words, odd_lines_left_out, some_random
 
 READ = "Read the word."
 _ONE_LETTER = re.compile(r"[\s{}()\[\]\"'`“”‘’.:*]*([A-Za-z])[\s{}()\[\]\"'`“”‘’.:*]*")
@@ -50,6 +50,7 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
+    side_prompts = ("read", "word")
     answers = AnswerSpace(
         tuple(LETTERS),
         lambda reply: parse_letter(reply),
@@ -106,7 +107,12 @@ class CircledLetter(Task[Scene]):
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
-        words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+        words = load_words(
+            options.words,
+            min_length=options.min_length,
+            max_length=options.max_length,
+            skip_odd=options.skip_odd_words,
+        )
         words = some_random(words, options.random_strings, options.min_length)
         library = find_fonts(*options.fonts, bold=options.bold, italic=options.italic)
         return Resources(library.fonts, library.skipped, words)
@@ -198,15 +204,16 @@ class CircledLetter(Task[Scene]):
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
     def remarks(self, options: Options, resources: Resources, preset: str | None) -> list[str]:
-        """Which fonts the benchmark is drawn with; how many font files were left out."""
+        """Which fonts the benchmark is drawn with; how many lines and font files were left out."""
         if preset == "blindtest":
             fonts = " and ".join(resources.families)
             stand_in = "; Liberation Sans stands in for Helvetica, which is not here"
             return [f"The benchmark's words in {fonts}{stand_in if 'Liberation' in fonts else ''}."]
+        odd = odd_lines_left_out(resources.words)
         if not resources.skipped or options.fonts == Options.fonts:
-            return []
+            return odd
         list_them = f"unblind fonts {join(options.fonts)} --left-out"
-        return [f"{len(resources.skipped)} font files were left out: {list_them}"]
+        return [*odd, f"{len(resources.skipped)} font files were left out: {list_them}"]
 
     def caption(self, row: Row) -> Caption:
         """The word with the circled letter ringed, and its font."""

@@ -31,7 +31,7 @@ class GridControls(SceneControls[Scene]):
         """Rows, columns, line width, words."""
         rows, columns, width, words = self.told(scene)
         shape = [slider(FEWEST, MOST, rows, "Rows"), slider(FEWEST, MOST, columns, "Columns")]
-        line = slider(4, 40, width, "Line width, 1/2000 of the width", 0.1)
+        line = slider(4, 40, width, "Line width, px of 2000", 0.1)
         return [*shape, line, gr.Checkbox(words, label="Words in the cells")]
 
     def told(self, scene: Scene) -> list[Any]:

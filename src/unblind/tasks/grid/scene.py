@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise, product
+from typing import Annotated
 
 import numpy as np
+from cyclopts import Parameter
 
 from unblind.flags import Drawing
 from unblind.tasks.canvas import BLACK, WHITE, Box, Canvas, Color, Text
@@ -86,6 +88,7 @@ class Options:
         bleed: how often a table reaches from edge to edge of the image.
         lettered: the share of tables with words in them.
         words: as in `load_words`.
+        skip_odd_words: leave out a file's lines with other letters than A-Z a-z, instead of refusing them.
         min_length: letters of a word.
         max_length: letters of a word.
         fonts: as in `find_fonts`.
@@ -100,6 +103,7 @@ class Options:
     bleed: Drawing[float] = 0.15
     lettered: Drawing[float] = 0.5
     words: str = "webster"
+    skip_odd_words: Drawing[Annotated[bool, Parameter(negative=())]] = False
     min_length: int = 2
     max_length: int = 7
     fonts: tuple[str, ...] = ("bundled",)

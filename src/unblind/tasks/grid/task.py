@@ -31,7 +31,7 @@ from unblind.tasks.grid.scene import (
 from unblind.tasks.knobs import likely, whole
 from unblind.tasks.replies import PAIR_RULES
 from unblind.tasks.splits import SPLITS, Split, split_by_hash
-from unblind.tasks.words import WordList, WordSource, load_words
+from unblind.tasks.words import WordList, WordSource, load_words, odd_lines_left_out
 
 _GAP = r"[\s{}()\[\]\"'`“”‘’.:*=,]*"
 _PAIR = re.compile(
@@ -182,7 +182,12 @@ class Grid(Task[Scene]):
 
     def resources(self, options: Options) -> Resources:
         """The words and fonts that the options name. Raises WordsError and FontsError."""
-        words = load_words(options.words, min_length=options.min_length, max_length=options.max_length)
+        words = load_words(
+            options.words,
+            min_length=options.min_length,
+            max_length=options.max_length,
+            skip_odd=options.skip_odd_words,
+        )
         return Resources(words, find_fonts(*options.fonts))
 
     def known_resources(self) -> Resources:
@@ -220,9 +225,9 @@ class Grid(Task[Scene]):
         return {name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()}
 
     def remarks(self, options: Options, resources: Resources, preset: str | None) -> Sequence[str]:
-        """How the benchmark's tables differ from the real ones."""
+        """How the benchmark's tables differ from the real ones; how many lines of words were left out."""
         if preset != "blindtest":
-            return ()
+            return odd_lines_left_out(resources.words)
         family = resources.fonts.fonts[0].family
         return (f"The benchmark's tables; those with words have common words of ours, in {family}.",)
 

@@ -93,7 +93,13 @@ class LineIntersections(Task[Scene]):
     base_rates = {"chance": chance(answers, "012")}
     rules = COUNT_RULES
     cluster = "figure"
-    wording = Wording(success="counted the crossings", truth="drawn")
+    wording = Wording(
+        success="counted the crossings",
+        truth="drawn",
+        parts={"red line": "the red line", "blue line": "the blue line"},
+        covering="One line alone crosses nothing: a model that sees answers 0 then.",
+        without="shown the blue line alone",
+    )
     too_tight = "use a larger --image-size, fewer --bends or thinner lines (--line-width)"
     demo = "unblind.tasks.line_intersections.demo"
 

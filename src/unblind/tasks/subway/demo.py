@@ -67,7 +67,7 @@ class MapControls(SceneControls[Scene]):
         for number, (letter, x, y) in enumerate(scene.stations):
             x0, y0, x1, y1 = (measure_text(path, letter).ink[0] * scene.font_size).tolist()
             box = around(x + (x0 + x1) / 2, y + (y0 + y1) / 2, (y1 - y0) / 2 + 2, size)
-            found.append(Spot(box, f"Ask about station {letter}", pressed=number in scene.asked))
+            found.append(Spot(box, f"Ask about station {letter}", pressed=number in scene.asked, marked=True))
         return found
 
     def dragged(self, scene: Scene, move: Move) -> Scene:

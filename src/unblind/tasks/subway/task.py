@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,8 @@ from unblind.tasks.splits import Split, split_by_hash
 from unblind.tasks.subway.benchmark import COUNT, benchmark_font, benchmark_scenes
 from unblind.tasks.subway.sample import MOST_CONNECTIONS, Options, sample, sample_lattice, twin
 from unblind.tasks.subway.scene import POINTS, Scene, draw
+
+_BETWEEN = re.compile(r"\b(?:from|between)\s+([A-D])\s+(?:to|and)\s+([A-D])\b")
 
 
 class Subway(Task[Scene]):
@@ -155,7 +158,8 @@ class Subway(Task[Scene]):
 
     def benchmark_columns(self, metadata: Mapping[str, Any]) -> Mapping[str, Any]:
         """Between which stations, on which map, and how many routes it has."""
-        pair = str(metadata.get("stations"))
+        asked = _BETWEEN.search(str(metadata.get("prompt")))
+        pair = str(metadata.get("stations") or "".join(asked.groups() if asked else ()))
         start, end = list(pair) if len(pair) == 2 else (None, None)
         return {
             "start": start,

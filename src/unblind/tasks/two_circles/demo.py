@@ -26,7 +26,7 @@ class CircleControls(SceneControls[Scene]):
 
     def knobs(self, scene: Scene) -> list[Any]:
         """The diameters."""
-        names = ("First circle, % of the width", "Second circle, % of the width")
+        names = ("First circle, % wide", "Second circle, % wide")
         values = zip(self.told(scene), names, strict=True)
         return [slider(4, 60, value, name, 0.1) for value, name in values]
 

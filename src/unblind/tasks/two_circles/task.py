@@ -85,7 +85,13 @@ class TwoCircles(Task[Scene]):
     }
     base_rates = {"chance": chance(answers)}
     rules = YES_NO_RULES
-    wording = Wording(success="saw what the circles do", truth="true")
+    wording = Wording(
+        success="saw what the circles do",
+        truth="true",
+        parts={"second": "the second circle", "first": "the first circle"},
+        covering="One circle alone touches nothing: a model that sees answers No then.",
+        without="shown one of the circles alone",
+    )
     too_tight = "use a larger --image-size, a smaller --radius or a smaller --gap"
     demo = "unblind.tasks.two_circles.demo"
 
