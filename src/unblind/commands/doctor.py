@@ -81,17 +81,8 @@ def _reckon(name: str, revision: str | None, device: torch.device, attention: At
 
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)
-    table = Table(
-        Column("GiB", no_wrap=True),
-        "batch",
-        "weights",
-        "adapter",
-        "optimizer",
-        "activations",
-        "logits",
-        "total",
-        box=None,
-    )
+    held = ("weights", "adapter", "optimizer", "activations", "logits", "total")
+    table = Table(Column("GiB", no_wrap=True), "batch", *held, box=None)
     jobs = list(reckon(name, revision, dtype, device, attention=attention))
     for job in jobs:
         memory = job.memory
