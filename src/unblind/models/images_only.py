@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def images_only(name: str) -> Any:
 
 def _video_settings(source: str, processor: str, revision: str | None = None, **_: Any) -> dict[str, Any]:
     """The video processor's settings in a checkpoint; where it has none, the name of its class."""
-    from transformers.utils import cached_file
+    from transformers.utils.hub import cached_file
 
     for file in ("processor_config.json", "video_preprocessor_config.json"):
         path = cached_file(source, file, revision=revision, _raise_exceptions_for_missing_entries=False)
@@ -68,7 +69,6 @@ _VIDEO_CLASSES = {
 
 def _do_without_num2words() -> None:
     """SmolVLM's processor asks for a package that writes the number of a video's frames as a word."""
-    from transformers.models.smolvlm import processing_smolvlm
-
-    if processing_smolvlm.num2words is None:
-        processing_smolvlm.num2words = str
+    module: Any = import_module("transformers.models.smolvlm.processing_smolvlm")
+    if module.num2words is None:
+        module.num2words = str

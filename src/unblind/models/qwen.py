@@ -39,14 +39,14 @@ class Qwen25VL(ChatFamily):
 
     def next_position(self, model: PreTrainedModel, attention: Tensor) -> Tensor:
         """Behind an image of h x w tokens positions go on from max(h, w): the model keeps the difference."""
-        shift: Tensor = model.model.rope_deltas  # type: ignore[union-attr,assignment]
+        shift: Tensor = model.model.rope_deltas
         return attention.sum(1, keepdim=True) + shift.to(attention.device)
 
     def image_states(self, model: PreTrainedModel, batch_size: int) -> Tensor:
         """What the language model gets of a square image of `SIDE` pixels a row."""
         import torch
 
-        tower: Any = model.model.visual  # type: ignore[union-attr]
+        tower: Any = model.model.visual
         vision = model.config.vision_config
         merged = vision.spatial_merge_size
         patches = (SIDE // (vision.patch_size * merged) * merged) ** 2
