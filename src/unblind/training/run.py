@@ -64,7 +64,7 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
 # Options that older runs did not have, and what these did.
-_LATER = {
+_LATER: dict[str, Any] = {
     "adapter": None,
     "columns": [],
     "language_lr": None,
