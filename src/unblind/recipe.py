@@ -65,7 +65,7 @@ class TrainOptions:
         attention: of the language model. auto: sdpa where its family allows it, else eager. flex takes less
             memory where sdpa cannot be had, as with Gemma 2; its gradients on a GPU are untested.
         gradient_checkpointing: less memory, a third more time.
-        drop_blank: train without the rows of patches that hold blank paper only: faster.
+        drop_blank: train without the patches that are blank paper: faster.
         cache_features: a folder in which to keep what a frozen vision tower makes of each image.
         seed: of weights and order; on a CPU the same seed gives the same adapter, bit for bit.
         log_every: steps.
@@ -205,7 +205,8 @@ class PretrainOptions:
         see_steps: optimizer steps of the first stage, in which the tower learns to see letters.
         read_steps: of the second, in which the whole model learns to read.
         polish_steps: of the third, in which both are learnt at once.
-        tokens: image tokens a step.
+        printed: pictures of strings a step.
+        drawn: pictures of the other tasks a step; 0: none.
         muon_lr: peak learning rate of the matrices.
         adamw_lr: of everything else.
         circles: teach the tower to mark circled letters.
@@ -225,7 +226,8 @@ class PretrainOptions:
     see_steps: int = 1600
     read_steps: int = 1000
     polish_steps: int = 2800
-    tokens: int = 6144
+    printed: int = 64
+    drawn: int = 24
     muon_lr: float = 3e-3
     adamw_lr: float = 1.5e-3
     circles: bool = True
@@ -248,7 +250,7 @@ class PretrainOptions:
             "see_steps",
             "read_steps",
             "polish_steps",
-            "tokens",
+            "printed",
             "muon_lr",
             "adamw_lr",
             "save_every",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import http.server
 import io
 import json
@@ -391,21 +390,6 @@ def test_twenty_at_once_get_their_own_answers(url: str) -> None:
         assert shown == user.draw()
         assert uploaded == user.upload()
     assert len({shown[3] for shown, _ in together}) == len({read[1] for _, read in together}) == len(users)
-
-
-def test_a_password_is_asked_for(adapter: Path, tmp_path: Path) -> None:
-    """Of the page, of what it calls, and of its files."""
-    with serving(tmp_path / "log", "--adapter", adapter, UNBLIND_PASSWORD="s\u00e9same: 1") as url:
-        for path in ("/", "/gradio_api/info", "/config"):
-            for name in ("", "ann:s\u00e9same: 2", "ann:", "s\u00e9same: 1"):
-                told = base64.b64encode(name.encode()).decode()
-                request = urllib.request.Request(url + path, headers={"Authorization": f"Basic {told}"})
-                with pytest.raises(urllib.error.HTTPError, match="401") as refused:
-                    urllib.request.urlopen(request, timeout=60)
-                assert "Basic" in refused.value.headers["WWW-Authenticate"]
-            told = base64.b64encode("ann:s\u00e9same: 1".encode()).decode()
-            request = urllib.request.Request(url + path, headers={"Authorization": f"Basic {told}"})
-            assert urllib.request.urlopen(request, timeout=60).status == 200
 
 
 def truth_of(page: Page) -> str:

@@ -68,6 +68,22 @@ def test_quickstart_again_changes_nothing(quickstart: Path, unblind: Run) -> Non
     assert adapter == (quickstart / "train" / "adapter" / "adapter_model.safetensors").read_bytes()
 
 
+def test_a_quickstart_of_several_tasks_asks_each_in_all_its_wordings(unblind: Run, tmp_path: Path) -> None:
+    command = ["quickstart", "--task", "two-circles=2", "grid", "--train", "24", "--validation", "4"]
+    done = unblind(*command, "--test", "30", "--out", tmp_path / "out")
+    assert done.code == 0, done.err
+    metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    for run in ("blind", "after"):
+        assert {name: of_task["n"] for name, of_task in metrics[run]["tasks"].items()} == {
+            "two-circles": 20,
+            "grid": 10,
+        }
+        assert set(metrics[run]["mean"]) == {"free", "restricted"}
+    asked = pq.read_table(tmp_path / "out" / "after" / "predictions.parquet", columns=["task", "prompt"])
+    assert asked.group_by(["task", "prompt"]).aggregate([]).num_rows == 4 + 3
+    assert "tiny-all" not in done.out and "Drawing 58 images" in done.out.replace("\n", " ")
+
+
 def test_datasets_alone_loads_the_data(quickstart: Path, tmp_path: Path) -> None:
     code = """
 import sys, datasets

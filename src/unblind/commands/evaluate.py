@@ -82,13 +82,14 @@ def evaluate(
     from unblind.data.reading import read
     from unblind.evaluation.contrast import check_twins
     from unblind.evaluation.occlusion import occlusion_check
-    from unblind.evaluation.prompts import EACH, evaluate_each
+    from unblind.evaluation.prompts import evaluate_each
     from unblind.evaluation.questions import rows_of_tasks
     from unblind.evaluation.run import evaluate_to
     from unblind.evaluation.views import check_views
     from unblind.models.loading import load
     from unblind.runtime.distributed import is_main_process
     from unblind.runtime.outputs import claim, refuse_inside, write_json
+    from unblind.tasks.base import EACH
 
     # Whatever decides an answer is in the settings; the size of batches moves last digits alone.
     loading: dict[str, Any] = {"device": device, "dtype": dtype, "revision": revision}

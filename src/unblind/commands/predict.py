@@ -166,7 +166,7 @@ def _files(name: Path) -> list[Path]:
 
 
 def _as_json(asked: _Asked, task: str, given: Answer) -> str:
-    row = {"image": str(asked.path), "task": task, "answer": given.restricted}
+    row: dict[str, Any] = {"image": str(asked.path), "task": task, "answer": given.restricted}
     row |= {"probability": given.probability} | ({"prompt": asked.prompt} if asked.prompt else {})
     if task == "circled-letter":
         row["letter"] = given.restricted  # as it was called when there was one task alone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
@@ -11,14 +12,17 @@ from rich.console import Console
 
 from unblind.commands.evaluate import show
 from unblind.recipe import TrainOptions
+from unblind.tasks.registry import DEFAULT_TASK
 
 if TYPE_CHECKING:
     import torch
 
+    from unblind.data.dataset_options import GenerateOptions
+
 console = Console(highlight=False)
 
 _FAMILIAR = {  # what a step says of a model that comes along, and of any other
-    True: "Asking the blind model. It learnt to read printed words, but never what a circle means.",
+    True: "Asking the blind model. It learnt to read printed words, but never heard these questions.",
     False: "Asking the model as it is, by each question that it may know; the best of them counts.",
 }
 
@@ -26,8 +30,9 @@ _FAMILIAR = {  # what a step says of a model that comes along, and of any other
 def quickstart(
     *,
     out: Path = Path("unblind-quickstart"),
+    task: tuple[str, ...] = (DEFAULT_TASK,),
     seed: int = 0,
-    train: int = 8000,
+    train: int | None = None,
     validation: int = 256,
     test: int = 1000,
     model: str = "tiny",
@@ -41,51 +46,49 @@ def quickstart(
 
     Args:
         out: the folder for data, runs, metrics.json and report.html.
+        task: what the model is to see: one task, several, or `all`; NAME=2 gives one a double share.
         seed: of the drawing and of the training.
-        train: images to learn from, half of them with random strings.
+        train: images to learn from; without it 8,000, or for several tasks 4,000 each. Half of the words are
+            random strings.
         validation: images to watch the training with.
-        test: held-out images, of words and font families that no training has seen.
+        test: held-out images, of scenes, words and font families that no training has seen.
         model: tiny; tiny-unmarked, its twin whose tower was never taught to mark circled letters; a folder
             with a checkpoint, or the id of a model on the hub, such as google/paligemma2-3b-pt-224.
     """
-    from unblind.data.dataset_options import GenerateOptions
     from unblind.data.generation import generate
     from unblind.models.embedded import EMBEDDED
     from unblind.models.loading import choose_device
     from unblind.report import write_report
     from unblind.runtime.device_memory import give_back
     from unblind.runtime.outputs import claim, write_json
-    from unblind.tasks.circled_letter.scene import SceneOptions
     from unblind.training.plan import fitting_recipe
     from unblind.training.run import train as fine_tune
 
-    settings = {"seed": seed, "train": train, "validation": validation, "test": test, "model": model}
+    images = _images(model, task=task, seed=seed, train=train, validation=validation, test=test)
+    settings = {"seed": seed, "train": images.train, "validation": validation, "test": test, "model": model}
+    settings |= {"task": list(images.task)} if images.task != (DEFAULT_TASK,) else {}  # as it was before
     comes_along = model in EMBEDDED
     with claim(out, settings, made_by="unblind quickstart"):
         data, device = out / "data", choose_device()
-        recipe, values = fitting_recipe(model, device)
+        recipe, values = fitting_recipe(model, device, tasks=len(images.tasks))
         values |= {"data": str(data), "out": out / "train", "seed": seed, "resume": True}
         options = TrainOptions(**values)
         if not comes_along:
-            _announce(recipe, options, device, train=train, test=test)
+            _announce(recipe, options, device, images)
 
-        _tell(1, f"Drawing {train + validation + test:,} words, one letter of each circled.")
-        # capitals are rare in words as they are
-        scene = SceneOptions(case="mixed", image_size=_image_size(model))
-        images = GenerateOptions(
-            train=train, validation=validation, test=test, seed=seed, random_strings=0.5, scene=scene
-        )
+        _tell(1, f"Drawing {sum(images.rows.values()):,} images: {_named(images)}.")
         generate(data, images)
 
         _tell(2, _FAMILIAR[comes_along])
-        blind = _evaluate(out / "blind", options, adapter=None, each=not comes_along)
+        each = not comes_along and len(images.tasks) == 1
+        blind = _evaluate(out / "blind", options, adapter=None, each=each)
         give_back()
 
         _tell(3, "Fine-tuning: LoRA adapters on vision tower, projector and language model.")
         run = fine_tune(options)
         give_back()
 
-        _tell(4, "Asking again, on words and font families that no training has seen.")
+        _tell(4, "Asking again, about scenes, words and fonts that no training has seen.")
         after = _evaluate(out / "after", options, adapter=run.adapter)
 
         _tell(5, "Writing the report.")
@@ -99,21 +102,42 @@ def quickstart(
     print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))}{base} IMAGE...")
 
 
-def _announce(recipe: str, options: TrainOptions, device: torch.device, *, train: int, test: int) -> None:
+def _images(model: str, *, train: int | None, **options: Any) -> GenerateOptions:
+    """What is drawn for a model: its tasks in all their wordings, at the size that its tower sees."""
+    from unblind.data.dataset_options import GenerateOptions
+    from unblind.tasks.base import EACH
+    from unblind.tasks.circled_letter.scene import SceneOptions
+
+    names = GenerateOptions(task=options["task"]).shares
+    scene = SceneOptions(image_size=_image_size(model))
+    letters: dict[str, Any] = {"scene": scene}
+    if DEFAULT_TASK in names:  # capitals are rare in words as they are
+        letters = {"scene": replace(scene, case="mixed"), "random_strings": 0.5}
+    count = train if train is not None else 8_000 if len(names) == 1 else 4_000 * len(names)
+    return GenerateOptions(train=count, prompt=EACH, **letters, **options)
+
+
+def _named(images: GenerateOptions) -> str:
+    """The questions that the images are about, as a list."""
+    return " ".join(task.title for task in images.tasks)
+
+
+def _announce(recipe: str, options: TrainOptions, device: torch.device, images: GenerateOptions) -> None:
     """Say what will be done with a model that takes a GPU, and how long that will take."""
     from unblind.evaluation.prompts import offered_prompts
     from unblind.models.loading import configuration
     from unblind.models.registry import family_of
     from unblind.models.speed import SHARE
-    from unblind.tasks.registry import DEFAULT_TASK, task_named
     from unblind.training.callbacks import duration
     from unblind.training.plan import seconds_needed
 
-    prompts = offered_prompts(task_named(DEFAULT_TASK), family_of(configuration(options.model)))
-    seconds = seconds_needed(options, device, train=train, asked=(len(prompts) + 1) * test)
+    before = 1
+    if len(images.tasks) == 1:
+        before = len(offered_prompts(images.tasks[0], family_of(configuration(options.model))))
+    seconds = seconds_needed(options, device, train=images.train, asked=(before + 1) * images.test)
     console.print(
         f"{options.model} on {device}: recipe {recipe}, {options.accumulation} x {options.batch_size} samples"
-        f" a step; {len(prompts)} prompts before, one after. About {duration(seconds)}, if it reaches"
+        f" a step; {before} measurements before, one after. About {duration(seconds)}, if it reaches"
         f" {SHARE:.0%} of this device's rate; training says what it measures.",
         soft_wrap=True,
     )

@@ -40,7 +40,7 @@ def dataset_card(mixture: Mixture, sizes: Mapping[Split, int], folder_columns: M
         sizes: bytes of each split's files, of the splits that have rows.
         folder_columns: of the metadata.csv, if the dataset is an image folder.
     """
-    tasks = [component.task for component in mixture.components]
+    tasks = mixture.tasks
     title = "What vision-language models overlook"
     if len(tasks) == 1:
         title = tasks[0].pictures or tasks[0].title
@@ -115,7 +115,7 @@ def _leaks(mixture: Mixture) -> list[str]:
     """The columns whose values stand in the questions, though a question can do without them."""
     leaks: dict[str, None] = {}
     for one in mixture.components:
-        asked = one.task.question(one.prompt, {})
+        asked = " ".join(one.task.question(prompt, {}) for prompt in one.prompts)
         texts = [prompt.text for prompt in one.task.prompts.values()]
         for name in one.task.own_columns:
             if f"{{{name}}}" in asked and not all(f"{{{name}}}" in text for text in texts):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from unblind.data.shifts import SHIFTS
 from unblind.errors import RecipeError
-from unblind.flags import Question
+from unblind.flags import Drawing, Question
 from unblind.options import build, flag, nearest, options_of, pairs, refuse_unknown, values_of
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.circled_letter.options import Options as LetterOptions
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_named
 from unblind.tasks.splits import Split
@@ -27,7 +28,11 @@ class DatasetOptions:
         seed: same seed, same bytes.
         task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
         knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
-        prompt: the question, or the name of one of the task's; `{word}` in it stands for the word itself.
+        replay: share of the training images that ask to read a word instead, so that reading is not unlearnt.
+        prompt: the question, or the name of one of the task's; `each`: all of its questions in turn. `{word}`
+            stands for the word itself.
+        shift: change how every image looks, and no answer: `wobble`, `rotation`, `texture`, `noise`, `jpeg`;
+            for test sets that tell sight from knowing our drawings, or for training on more variety.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
             which need Open Sans, and Helvetica or Liberation Sans. `notebook` draws the original notebook's
@@ -41,7 +46,9 @@ class DatasetOptions:
     seed: int = 0
     task: tuple[str, ...] = (DEFAULT_TASK,)
     knobs: tuple[str, ...] = ()
+    replay: Drawing[float] = 0.0
     prompt: Question[str] = DEFAULT_PROMPT
+    shift: Drawing[tuple[str, ...]] = ()
     layout: Question[Literal["parquet", "imagefolder"]] = "parquet"
     preset: Literal["notebook", "blindtest"] | None = None
 
@@ -50,11 +57,16 @@ class DatasetOptions:
         for split in ("train", "validation", "test"):
             if getattr(self, split) < 0:
                 raise RecipeError(f"--{split} {getattr(self, split)}: need 0 or more images")
+        if not 0 <= self.replay <= 0.5:
+            raise RecipeError(f"--replay {self.replay}: need a share of the training images from 0 to 0.5")
         if not 0 <= self.seed < 2**63:
             raise RecipeError(f"--seed {self.seed}: need 0 to 2^63 - 1")
         refuse_unknown(self)
         if not self.prompt.strip():
             raise RecipeError("--prompt is empty; write the question")
+        for kind in self.shift:
+            if kind not in SHIFTS:
+                raise RecipeError(f"--shift {kind}: no such change; {nearest(kind, SHIFTS)}")
         self._check_tasks()
         if not any(self.rows.values()):
             raise RecipeError("--train, --validation and --test are all 0; ask for at least one image")
@@ -108,9 +120,11 @@ class DatasetOptions:
         knobs = {name: value for name, value in self.named_knobs().items() if name in hints}
         return build(task.options_class, given | knobs, f"--task {task.name}")
 
-    def prompt_of(self, task: Task[Any]) -> str:
-        """The prompt by which a task is asked: a name or a text."""
-        return task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt
+    def prompts_of(self, task: Task[Any]) -> tuple[str, ...]:
+        """The prompts by which a task is asked in turn: names, or a text."""
+        if self.prompt == EACH:
+            return task.questions
+        return (task.default_prompt if self.prompt == DEFAULT_PROMPT else self.prompt,)
 
     def named_knobs(self) -> dict[str, Any]:
         """The knobs by name, their values as they were written."""

@@ -132,7 +132,7 @@ class Builder:
     @property
     def folder_columns(self) -> dict[str, str]:
         """The columns of an image folder's metadata.csv, each with the row's column that it is."""
-        return folder_columns([one.task for one in self.mixture.components], self.mixture.columns)
+        return folder_columns(self.mixture.tasks, self.mixture.columns)
 
     def path(self, shard: Shard) -> Path:
         """Where the finished shard lies; it is there only if it is whole."""
@@ -155,6 +155,9 @@ class Builder:
 def settings_of(mixture: Mixture) -> dict[str, Any]:
     """The options, and what the names of words, fonts and the like stood for when they were used."""
     settings = asdict(mixture.options) | dict(mixture.options.rows)
+    for name in ("replay", "shift", "skip_odd_words"):  # which older datasets did not know
+        if not settings.get(name):
+            settings.pop(name, None)
     for component in mixture.components:
         for name, value in component.task.hashes(component.resources).items():
             settings[f"{component.task.name} {name}" if name in settings else name] = value

@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
+import numpy as np
+
 from unblind.data.dataset_options import DatasetOptions
 from unblind.data.images import encode_png
+from unblind.data.shifts import shifted
 from unblind.errors import RecipeError
 from unblind.tasks.base import Task, sample_scene
-from unblind.tasks.splits import Split
+from unblind.tasks.registry import DEFAULT_TASK, task_named
+from unblind.tasks.splits import SPLITS, Split
+
+_SHIFTED = 1  # tells these random numbers from those of the scene
 
 
 @dataclass(frozen=True)
 class Component:
-    """One task of a mixture, with its options, what it draws with, its prompt, and its share of the rows."""
+    """One task of a mixture, with its options, what it draws with, its prompts, and its share of the rows."""
 
     task: Task[Any]
     options: Any
     resources: Any
-    prompt: str
+    prompts: tuple[str, ...]
     share: int
 
-    def row(self, name: str, scene: Any) -> dict[str, Any]:
-        """A scene as a row; `image` is (height, width, 3) uint8 pixels."""
-        asked = self.task.ask(scene, self.prompt, self.task.truth_asked(self.options))
+    def row(self, name: str, scene: Any, turn: int) -> dict[str, Any]:
+        """A scene as a row, asked by the prompt whose turn it is; `image` is (H, W, 3) uint8 pixels."""
+        prompt = self.prompts[turn % len(self.prompts)]
+        asked = self.task.ask(scene, prompt, self.task.truth_asked(self.options))
         return {
             "id": name,
             "task": self.task.name,
@@ -65,6 +72,11 @@ class Mixture:
         return columns | {"scene": "string"}
 
     @property
+    def tasks(self) -> list[Task[Any]]:
+        """The tasks that rows are of."""
+        return list(dict.fromkeys(component.task for component in self.components))
+
+    @property
     def remarks(self) -> list[str]:
         """What a person should know of what it is drawn with."""
         return [
@@ -88,11 +100,18 @@ class Mixture:
                 yield component, scene
         else:
             for index in range(start, stop):
-                component = self._round[index % len(self._round)]
+                component = self._component(split, index)
                 yield (
                     component,
                     sample_scene(component.task, seed, split, index, component.options, component.resources),
                 )
+
+    def _component(self, split: Split, index: int) -> Component:
+        """What draws this row. Where reading is replayed, rows of it are as evenly spread as can be."""
+        share = self.options.replay if split == "train" else 0.0
+        if int((index + 1) * share) > int(index * share):
+            return self.components[-1]
+        return self._round[index % len(self._round)]
 
     def try_out(self, split: Split, count: int) -> None:
         """Choose a scene of each task for a split of `count` rows. Raises what cannot be drawn raises."""
@@ -102,7 +121,11 @@ class Mixture:
     def samples(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is (height, width, 3) uint8 pixels."""
         for index, (component, scene) in enumerate(self.scenes(split, start, stop), start):
-            yield dict.fromkeys(self.columns) | component.row(f"{split}-{index:07d}", scene)
+            row = component.row(f"{split}-{index:07d}", scene, index // len(self._round))
+            if kinds := self.options.shift:  # the scene draws another picture
+                rng = np.random.default_rng((self.options.seed, SPLITS.index(split), index, _SHIFTED))
+                row |= {"image": shifted(rng, row["image"], kinds), "scene": None}
+            yield dict.fromkeys(self.columns) | row
 
     def rows(self, split: Split, start: int, stop: int) -> Iterator[dict[str, Any]]:
         """These rows, with all of `columns`; `image` is {bytes, path}, a PNG."""
@@ -133,5 +156,15 @@ def mixture_of(options: DatasetOptions) -> Mixture:
     for task in options.tasks:
         own = options.options_for(task)
         load = task.benchmark_resources if options.preset == "blindtest" else task.resources
-        components.append(Component(task, own, load(own), options.prompt_of(task), options.shares[task.name]))
+        resources, share = load(own), options.shares[task.name]
+        components.append(Component(task, own, resources, options.prompts_of(task), share))
+    if options.replay:
+        components.append(_reading(options))
     return Mixture(options, tuple(components))
+
+
+def _reading(options: DatasetOptions) -> Component:
+    """Words to be read, as the circled letters of the same options are drawn; none of the round's rows."""
+    task = task_named(DEFAULT_TASK)
+    own = replace(options.options_for(task), answer="word")
+    return Component(task, own, task.resources(own), ("read",), share=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 import secrets
 import socket
@@ -15,11 +14,11 @@ from typing import Any
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
-from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from unblind.demo.ask import Models
 from unblind.demo.page import Demo, build
+from unblind.demo.password import with_password
 from unblind.errors import DemoError
 from unblind.tasks.controls import Controls
 
@@ -141,28 +140,14 @@ def _app(
         css_paths=Path(__file__).parent / "demo.css",
     )
 
+    asking = with_password(mounted, password) if password else mounted
+
     async def only_from_here(scope: Scope, receive: Receive, send: Send) -> None:
         async def with_policy(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (b"content-security-policy", POLICY.encode())]
             await send(message)
 
-        known = not password or scope["type"] == "lifespan" or _brings(scope, password)
-        await (mounted if known else _ASK_FOR_PASSWORD)(scope, receive, with_policy)
+        await asking(scope, receive, with_policy)
 
     return only_from_here
-
-
-def _brings(scope: Scope, password: str) -> bool:
-    """Whether a request has the password (RFC 7617), compared in a time that tells nothing of it."""
-    written = dict(scope["headers"]).get(b"authorization", b"")
-    try:
-        told = base64.b64decode(written.partition(b" ")[2], validate=True).partition(b":")[2]
-    except ValueError:
-        return False
-    return secrets.compare_digest(told, password.encode())
-
-
-_ASK_FOR_PASSWORD = PlainTextResponse(
-    "This page has a password.", 401, {"WWW-Authenticate": 'Basic realm="unblind", charset="UTF-8"'}
-)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Mapping
 from functools import partial
@@ -20,26 +19,17 @@ from unblind.runtime.distributed import from_main_process, is_main_process
 from unblind.runtime.json_files import read_json_if_whole
 from unblind.runtime.outputs import atomic, write_json
 from unblind.scoring.metrics import WAYS
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.registry import task_of
-
-EACH = "each"  # instead of a prompt: each of those offered
-_NO_QUESTION = re.compile(r"\s*\{\w+\}\s*")  # a column's value alone, as the original notebook asked
 
 
 def offered_prompts(task: Task[Any], family: Family) -> dict[str, str]:
     """The questions about a task's usual truth, by what `--prompt` takes for them.
 
-    They are the task's own, without those that are a value of the row alone, and its first one again behind
-    each of the family's prefixes.
+    They are the task's own, and its first one again behind each of the family's prefixes.
     """
     first = task.default_prompt
-    truth = task.prompts[first].truth
-    names = [
-        name
-        for name, prompt in task.prompts.items()
-        if prompt.truth == truth and not _NO_QUESTION.fullmatch(prompt.text)
-    ]
+    names = [name for name in task.questions if task.prompts[name].truth == task.prompts[first].truth]
     names += [prefix + first for prefix in family.question_prefixes]
     return {name: task.prompt_of(name, {}).text for name in names}
 

@@ -27,6 +27,7 @@ from unblind.errors import ModelError
 from unblind.models.adapter_files import CONFIG as ADAPTER_CONFIG
 from unblind.models.adapters import base_of, load_adapter
 from unblind.models.attention import set_attention
+from unblind.models.base_digest import refuse_other_base
 from unblind.models.embedded import EMBEDDED
 from unblind.models.family import Family, Processor
 from unblind.models.half_precision import multiply_in_float16, stored_dtype
@@ -124,6 +125,7 @@ def load(
         multiply_in_float16(model, target)
     loaded = Loaded(model, processor, name, revision, None, target, compute_dtype)
     if adapter is not None:
+        refuse_other_base(Path(adapter), name)
         loaded = replace(loaded, model=load_adapter(model, Path(adapter)), adapter=str(adapter))
     loaded.model.train(False)
     return loaded

@@ -219,7 +219,7 @@ class _Fused(torch.autograd.Function):
         return result
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, _: Tensor) -> tuple[Tensor, ...]:
         query, key, value, *_rest = context.saved_tensors
         return torch.empty_like(query), torch.empty_like(key), torch.empty_like(value)

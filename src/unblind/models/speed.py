@@ -23,14 +23,14 @@ def training_operations(config: PreTrainedConfig, options: TrainOptions) -> floa
     """
     with FlopCounterMode(display=False) as counter:
         training_memory(config, replace(options, batch_size=1, gradient_checkpointing=False), torch.bfloat16)
-    return counter.get_total_flops()
+    return float(counter.get_total_flops())
 
 
 def evaluation_operations(config: PreTrainedConfig) -> float:
     """Floating-point operations of the forward pass of one image and its question."""
     with FlopCounterMode(display=False) as counter:
         evaluation_memory(config, torch.bfloat16, batch_size=1)
-    return counter.get_total_flops()
+    return float(counter.get_total_flops())
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, size: int) -> float:

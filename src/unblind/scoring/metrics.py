@@ -18,6 +18,7 @@ from unblind.scoring.intervals import clustered, mean_share, proportion
 from unblind.scoring.mistakes import mistakes
 from unblind.scoring.predictions import TWIN, Answered, by_task, check, is_number
 from unblind.scoring.rules import rules_of
+from unblind.tasks.base import ACCEPTED
 
 WAYS = ("free", "restricted")
 
@@ -118,7 +119,8 @@ def contrast(answered: Answered) -> dict[str, Any] | None:
     rows = [row for row in answered.rows if row.get(TWIN["answer"]) is not None]
     if not rows:
         return None
-    twin_rows = [{**row, **{name: row.get(column) for name, column in TWIN.items()}} for row in rows]
+    own = {ACCEPTED: None}  # what counts for the picture itself does not for its twin
+    twin_rows = [{**row, **own, **{name: row.get(column) for name, column in TWIN.items()}} for row in rows]
     pairs = Answered(answered.task, rows), Answered(answered.task, twin_rows)
     shares: dict[str, Any] = {"n": len(rows), "both": {}, "twins": {}}
     for way in WAYS:

@@ -96,7 +96,7 @@ def merge_adapter(
         print(f"{device} is too small for {model} as {dtype}: merging on the CPU", file=sys.stderr)
     loaded = load(model, adapter=adapter, revision=revision, device=room, dtype=dtype)
     merged = replace(loaded, model=merge(cast(PeftModel, loaded.model)), adapter=None)
-    after = _next_token(merged, rows, run and run.prompt)
+    after = _next_token(merged, rows, run.prompt if run else None)
     distances = (before - after).abs().sum(-1) / 2
     return merged, Difference(
         samples=len(distances),
@@ -138,7 +138,7 @@ def _next_token_as_trained(
         trained = load(model, adapter=adapter, revision=revision, device=device)
     else:
         trained = load_as_trained(replace(run, model=model, revision=revision, device=device), adapter)
-    tokens = _next_token(trained, rows, run and run.prompt)
+    tokens = _next_token(trained, rows, run.prompt if run else None)
     del trained
     give_back()
     return tokens

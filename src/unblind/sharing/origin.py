@@ -19,7 +19,7 @@ from unblind.models.family import Family
 from unblind.models.registry import family_named, model_types, own_families
 from unblind.runtime.json_files import read_json
 from unblind.runtime.outputs import read_settings, write_json
-from unblind.tasks.base import Task
+from unblind.tasks.base import EACH, Task
 from unblind.tasks.registry import DEFAULT_TASK, TASKS, task_of
 
 ORIGIN = "unblind.json"  # in a merged checkpoint
@@ -74,7 +74,7 @@ class Origin:
         named = self.options.get("prompt") or self.data.get("prompt") or (self.tasks and DEFAULT_PROMPT)
         if not named:
             return None
-        return task.question(task.default_prompt if named == DEFAULT_PROMPT else str(named), {})
+        return task.question(task.default_prompt if named in (DEFAULT_PROMPT, EACH) else str(named), {})
 
 
 def run_folder(folder: Path) -> Path:

@@ -20,6 +20,7 @@ from unblind.data.dataset_card import published_card
 from unblind.data.sources import find
 from unblind.errors import HubError, ModelError, NoDatasetError
 from unblind.models.adapter_files import CONFIG, WEIGHTS, AdapterFiles, adapter_folder, read_adapter
+from unblind.models.base_digest import BASE
 from unblind.models.embedded import EMBEDDED
 from unblind.runtime.hub_errors import writing_advice
 from unblind.runtime.versions import versions
@@ -73,6 +74,8 @@ def prepare(folder: Path, repo: str, *, results: Sequence[Path] = (), dataset: s
             CONFIG: _adapter_config(adapter, origin),
             WEIGHTS: adapter.folder / WEIGHTS,
         }
+        if (adapter.folder / BASE).is_file():
+            files[BASE] = adapter.folder / BASE
     else:
         files = _files(folder)
     files[CARD] = str(model_card(contents, repo, folder, origin, before, after)).encode()

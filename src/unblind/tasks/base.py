@@ -28,6 +28,7 @@ S = TypeVar("S")
 ACCEPTED = "accepted_answers"  # the column of all answers that count, where several people have answered
 # What PaliGemma's pretrained checkpoints expect before a question (Beyer et al. 2024, arXiv 2407.07726).
 ANSWER_EN = "answer en "
+EACH = "each"  # instead of a prompt's name: all of a task's questions
 TRIES = 1_000  # draws until a scene fits into the image and into its split
 
 
@@ -217,6 +218,7 @@ class Task(ABC, Generic[S]):
         title: the task as a short question, for people.
         benchmark: what `XAI/vlmsareblind` calls it in its column `task`.
         prompts: the questions by name; the first is the default.
+        side_prompts: those that ask something else, or are there for comparison: `each` leaves them out.
         answers: the answer space.
         options_class: a frozen dataclass of the sampler's knobs; it has `image_size`, in px.
         scene_class: the scene's class.
@@ -244,6 +246,7 @@ class Task(ABC, Generic[S]):
     title: ClassVar[str]
     benchmark: ClassVar[tuple[str, ...]] = ()
     prompts: ClassVar[Mapping[str, Prompt]]
+    side_prompts: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[AnswerSpace]
     options_class: ClassVar[type]
     scene_class: ClassVar[type]
@@ -376,6 +379,11 @@ class Task(ABC, Generic[S]):
     def default_prompt(self) -> str:
         """The name of the first prompt."""
         return next(iter(self.prompts))
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """The names of the prompts that ask the task's question, each in its words and format."""
+        return tuple(name for name in self.prompts if name not in self.side_prompts)
 
     def ask(self, scene: S, prompt: str, truth: str | None = None) -> Asked:
         """Ask about a scene; `prompt` is a name in `prompts`, or a text; `truth` stands for the prompt's."""

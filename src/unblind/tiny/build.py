@@ -16,7 +16,7 @@ from transformers.models.siglip.image_processing_pil_siglip import SiglipImagePr
 
 from unblind.models.paligemma import PaliGemma
 
-IMAGE_SIZE, PATCH = 224, 14
+IMAGE_SIZE, PATCH = 320, 16
 GRID = IMAGE_SIZE // PATCH  # patches a side
 IMAGE_TOKENS = GRID * GRID
 
@@ -30,7 +30,7 @@ _CONFIG = {
     "vision_config": {
         "model_type": "siglip_vision_model",
         "hidden_size": 192,
-        "num_hidden_layers": 4,
+        "num_hidden_layers": 5,
         "num_attention_heads": 4,
         "intermediate_size": 512,
         "image_size": IMAGE_SIZE,

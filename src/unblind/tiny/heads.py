@@ -6,48 +6,59 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from unblind.tasks.words import LETTERS
-from unblind.tiny.lessons import BLANK, MAX_LENGTH, Lesson
+from unblind.tiny import drawn, printed
+from unblind.tiny.lessons import Lesson
+from unblind.tiny.patches import IGNORE
 
 _CIRCLED_WEIGHT = 5.0  # of a letter under an ellipse, which covers some of it, beside the many others
+_WEIGHTS = {"place": 0.25} | dict.fromkeys(drawn.HEADS, 0.3)  # nine heads, against three of print
+_SPARSE = ("letter", *drawn.MARKS)  # 0 is "nothing here", and much more frequent than the rest
 
 
 class Heads(nn.Module):
-    """What the tower's tokens are asked in the first stage, for each of a patch's two halves."""
+    """Linear classifiers of the tower's tokens."""
 
     def __init__(self, width: int, *, circles: bool = True) -> None:
-        """Linear heads on tokens of `width` features; without `circles`, that one's answer has no weight."""
+        """For tokens of `width` features; without `circles`, the circled letter is not asked for."""
         super().__init__()
         self.circles = circles
-        self.letter = nn.Linear(width, 2 * (1 + len(LETTERS)))
-        self.circled = nn.Linear(width, 2)
-        self.place = nn.Linear(width, 2 * MAX_LENGTH)
+        shapes = printed.HEADS | drawn.HEADS
+        self.classes = {name: classes for name, (_, classes) in shapes.items()}
+        self.linear = nn.ModuleDict(
+            {_key(name): nn.Linear(width, slots * classes) for name, (slots, classes) in shapes.items()}
+        )
 
     def forward(self, tokens: torch.Tensor, lesson: Lesson) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The loss, and the shares of letters (all, circled ones), circles and places that are right.
+        """The loss, and the share of each head's labels that are right.
 
         Args:
-            tokens: (batch, rows * 16, width) from the tower.
-            lesson: its targets.
+            tokens: (batch, kept, width) from the tower.
+            lesson: its labels.
         """
-        letters, circled, places = (t.flatten() for t in (lesson.letters, lesson.circled, lesson.places))
-        said = self.letter(tokens).float().view(-1, 1 + len(LETTERS))
-        printed, blank = letters > BLANK, letters == BLANK
-        ringed = circled[printed] > 0.5
-        weight = 1.0 + (_CIRCLED_WEIGHT - 1.0) * (ringed & self.circles)
-        named = F.cross_entropy(said[printed], letters[printed], reduction="none")
-        loss = (weight * named).sum() / weight.sum() + F.cross_entropy(said[blank], letters[blank])
-        circles = self.circled(tokens).float().flatten()[printed]
-        if self.circles:
-            loss = loss + F.binary_cross_entropy_with_logits(circles, circled[printed])
-        place = self.place(tokens).float().view(-1, MAX_LENGTH)[printed]
-        loss = loss + 0.25 * F.cross_entropy(place, places[printed])
-        with torch.no_grad():
-            correct = (said[printed].argmax(-1) == letters[printed]).float()
-            right = {
-                "letters": correct.mean(),
-                "circled letters": correct[ringed].mean(),
-                "circles": (circles[ringed] > 0).float().mean(),
-                "places": (place.argmax(-1) == places[printed]).float().mean(),
-            }
+        loss, right = tokens.new_zeros(()), {}
+        circled = lesson.labels["circled"].flatten() == 1 if "circled" in lesson.labels else None
+        for name, labels in lesson.labels.items():
+            if name == "circled" and not self.circles:
+                continue
+            said = self.linear[_key(name)](tokens).float().view(-1, self.classes[name])
+            wanted = labels.flatten()
+            asked = wanted > 0 if name in _SPARSE else wanted != IGNORE
+            if not asked.any():
+                continue
+            each = F.cross_entropy(said[asked], wanted[asked], reduction="none")
+            weight = torch.ones_like(each)
+            if name == "letter" and self.circles and circled is not None:
+                weight += (_CIRCLED_WEIGHT - 1) * circled[asked]
+            part = (weight * each).sum() / weight.sum()
+            if name in _SPARSE and (wanted == 0).any():
+                part = part + F.cross_entropy(said[wanted == 0], wanted[wanted == 0])
+            loss = loss + _WEIGHTS.get(name, 1.0) * part
+            hits = (said[asked].argmax(-1) == wanted[asked]).float()
+            right[name] = hits.mean()
+            if name in ("letter", "circled") and circled is not None:
+                right[f"{name} under an ellipse"] = hits[circled[asked]].mean()
         return loss, right
+
+
+def _key(name: str) -> str:
+    return name.replace(" ", "_").replace("'", "")  # a module's name has no spaces

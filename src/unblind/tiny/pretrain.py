@@ -27,7 +27,7 @@ from unblind.runtime.device_memory import keep_freed_memory
 from unblind.tasks.fonts import Font, find_fonts
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.heads import Heads
-from unblind.tiny.lessons import BLANK, Lesson, Lessons
+from unblind.tiny.lessons import Lesson, Lessons
 from unblind.tiny.log import Log
 from unblind.tiny.muon import Muon
 
@@ -83,43 +83,45 @@ def _turn(angle: torch.Tensor) -> torch.Tensor:
 
 
 def look(model: PaliGemmaForConditionalGeneration, lesson: Lesson) -> torch.Tensor:
-    """The tower's tokens of the lesson's rows, each with the position it has in the whole image.
+    """The tower's tokens of the lesson's patches, each with the position it has in the whole picture.
 
     Returns:
-        (batch, rows * 16, width).
+        (batch, kept, width).
     """
     tower = model.model.vision_tower
-    patches = tower.embeddings.patch_embedding(lesson.pixels.float() / 127.5 - 1).flatten(2).mT
-    start = (GRID - lesson.rows) // 2 * GRID
-    positions = tower.embeddings.position_embedding.weight[start : start + lesson.rows * GRID]
-    seen = tower.encoder(inputs_embeds=patches + positions).last_hidden_state
-    tokens: torch.Tensor = tower.post_layernorm(seen)
+    embedding = tower.embeddings.patch_embedding
+    pixels = lesson.pixels.flatten(2).float() / 127.5 - 1
+    patches = F.linear(pixels, embedding.weight.flatten(1), embedding.bias)
+    seen = tower.encoder(inputs_embeds=patches + tower.embeddings.position_embedding(lesson.index))
+    tokens: torch.Tensor = tower.post_layernorm(seen.last_hidden_state)
     return tokens
 
 
 def read_aloud(
-    model: PaliGemmaForConditionalGeneration, tokens: torch.Tensor, lesson: Lesson, kept: int
+    model: PaliGemmaForConditionalGeneration, tokens: torch.Tensor, lesson: Lesson, rows: int
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The loss of the answers, and the shares of letters and of whole answers that are right.
 
     Args:
         model: the model.
-        tokens: (batch, rows * 16, width) from the tower.
+        tokens: (batch, kept, width) from the tower.
         lesson: what was looked at.
-        kept: rows of tokens, around the text, that the language side gets. Those left out keep their places:
-            position ids are those of the whole image.
+        rows: rows of patches, around the letters' waists, whose tokens the language side gets. All keep the
+            places that they have in the whole picture: position ids are those.
     """
-    tokens, positions = _around_text(tokens, lesson, kept)
-    ids, answer = (part[:, (lesson.rows - kept) * GRID :] for part in (lesson.ids, lesson.answer))
-    text = torch.arange(GRID * GRID, GRID * GRID + ids.shape[1] - kept * GRID, device=ids.device)
+    tokens, places, seen = _around_text(tokens, lesson, rows)
+    images = torch.where(seen, VOCABULARY["<image>"], VOCABULARY["<pad>"])
+    ids = torch.cat([images, lesson.ids], dim=1)
+    answer = torch.cat([torch.zeros_like(seen), lesson.answer], dim=1)
+    text = torch.arange(GRID * GRID, GRID * GRID + lesson.ids.shape[1], device=ids.device)
     target = torch.zeros_like(answer)
     target[:, :-1] = answer[:, 1:]  # where an answer's token is predicted
-    features = model.model.multi_modal_projector(tokens)
+    features = model.model.multi_modal_projector(tokens[seen][None])
     output = model.model(
         input_ids=ids,
         attention_mask=(ids != VOCABULARY["<pad>"]).long(),
         token_type_ids=answer.long(),
-        position_ids=torch.cat([positions, text.expand(len(ids), -1)], dim=1) + 1,  # PaliGemma counts from 1
+        position_ids=torch.cat([places, text.expand(len(ids), -1)], dim=1) + 1,  # PaliGemma counts from 1
         mm_encoder_outputs={"image": BaseModelOutputWithPooling(pooler_output=features)},
         use_cache=False,
     )
@@ -131,18 +133,22 @@ def read_aloud(
     wrong = torch.zeros_like(answer)
     wrong[target] = ~right
     return F.cross_entropy(logits, labels), {
-        "letters": right[labels != VOCABULARY["<eos>"]].float().mean(),
-        "words": 1 - wrong.any(1).float().mean(),
+        "read letters": right[labels != VOCABULARY["<eos>"]].float().mean(),
+        "read words": 1 - wrong.any(1).float().mean(),
     }
 
 
-def _around_text(tokens: torch.Tensor, lesson: Lesson, kept: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """The tokens of `kept` rows around the text, and their places in the whole image, (batch, kept * 16)."""
-    waist = (lesson.letters != BLANK).any(-1).int().argmax(1)
-    first = (waist - kept // 2).clamp(0, lesson.rows - kept)
-    index = first[:, None] * GRID + torch.arange(kept * GRID, device=first.device)
-    picked = tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[-1]))
-    return picked, index + (GRID - lesson.rows) // 2 * GRID
+def _around_text(
+    tokens: torch.Tensor, lesson: Lesson, rows: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The tokens of some rows around the text, padded; their places in the whole; which are no padding."""
+    first = lesson.waist[:, None] - rows // 2
+    row = lesson.index // GRID
+    near = (first <= row) & (row < first + rows)
+    most = int(near.sum(1).max())
+    order = (~near).int().argsort(stable=True)[:, :most]
+    picked = tokens.gather(1, order[..., None].expand(-1, -1, tokens.shape[-1]))
+    return picked, lesson.index.gather(1, order), near.gather(1, order)
 
 
 def pretrain(out: Path, recipe: PretrainOptions) -> None:
@@ -196,20 +202,23 @@ def _run(
             optimizer.load_state_dict(saved)
     model.train()
     log = Log(out / "log.jsonl", stage, state or {})
-    for step, lesson in enumerate(_lessons(stage, recipe, first, steps), first):
+    for step, lessons in enumerate(_lessons(stage, recipe, first, steps), first):
         frozen = (stage == "read" and step < recipe.frozen * steps) or (stage == "polish" and step < 50)
         _schedule(optimizers, step, steps, frozen, decay=0.5 if stage == "polish" else 0.3)
         # the text's own rows are read faster; every fifth lesson is read with all of them
-        kept = lesson.rows if step % 5 == 0 else 1 if frozen else 2
-        with faster:
-            loss, right = _examine(stage, model, heads, lesson.to(device), kept, frozen)
-        loss.backward()  # type: ignore[no-untyped-call]
+        rows = 2 * GRID if step % 5 == 0 else 1 if frozen else 2
+        shares: dict[str, torch.Tensor] = {}
+        for lesson in lessons:
+            with faster:
+                loss, right = _examine(stage, model, heads, lesson.to(device), rows, frozen)
+            loss.backward()  # type: ignore[no-untyped-call]
+            shares |= right | {"loss" if len(lesson.ids) else "drawn loss": loss}
         nn.utils.clip_grad_norm_([p for o in optimizers for g in o.param_groups for p in g["params"]], 1.0)
         for optimizer in optimizers:
             with faster:
                 optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        log.add(step + 1, len(lesson.pixels), {"loss": loss, **right})
+        log.add(step + 1, sum(len(lesson.pixels) for lesson in lessons), shares)
         if (step + 1) % recipe.save_every == 0 or step + 1 == steps:
             _save(out / "state.pt", stage, step + 1, model, heads, optimizers, log)
 
@@ -219,19 +228,19 @@ def _examine(
     model: PaliGemmaForConditionalGeneration,
     heads: Heads,
     lesson: Lesson,
-    kept: int,
+    rows: int,
     frozen: bool,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """The stage's loss on a lesson, and the shares of what is right."""
     with torch.set_grad_enabled(not frozen):
         tokens = look(model, lesson)
-    if stage == "see":
-        return heads.forward(tokens, lesson)
-    loss, right = read_aloud(model, tokens, lesson, kept)
-    if stage == "read":
-        return loss, right
-    more, seen = heads.forward(tokens, lesson)
-    return loss + more, seen | {f"read {name}": share for name, share in right.items()}
+    parts = []
+    if stage != "read":
+        parts.append(heads.forward(tokens, lesson))
+    if stage != "see" and len(lesson.ids):
+        parts.append(read_aloud(model, tokens, lesson, rows))
+    right = {name: share for _, shares in parts for name, share in shares.items()}
+    return torch.stack([loss for loss, _ in parts]).sum(), right
 
 
 def _fonts(recipe: PretrainOptions) -> tuple[Font, ...]:
@@ -251,7 +260,7 @@ def _fonts(recipe: PretrainOptions) -> tuple[Font, ...]:
     return tuple(font for font in fonts if not recipe.families or font.family in named)
 
 
-def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[Lesson]:
+def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> Iterator[tuple[Lesson, ...]]:
     """Lessons drawn by one background process, ahead of the training."""
     growth = int({"see": 0.05, "read": 0.2, "polish": 0.0}[stage] * steps)
     seed = {"see": 2 * recipe.seed, "read": 2 * recipe.seed + 1, "polish": 1_000_000 + recipe.seed}[stage]
@@ -261,7 +270,8 @@ def _lessons(stage: Stage, recipe: PretrainOptions, first: int, steps: int) -> I
         seed=seed,
         first=first,
         last=steps,
-        tokens=recipe.tokens,
+        printed=recipe.printed,
+        drawn=recipe.drawn if recipe.circles and stage != "read" else 0,
         growth=growth,
         larger=larger,
         neighbours=recipe.neighbours,

@@ -17,16 +17,18 @@ from unblind.recipe import TrainOptions, load_recipe
 from unblind.runtime.device_memory import total_memory
 
 
-def fitting_recipe(model: str, device: torch.device) -> tuple[str, dict[str, Any]]:
+def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple[str, dict[str, Any]]:
     """The name of the fastest recipe with which a model is trained on a device, and its options.
 
-    The batch is the recipe's, or else single samples, with as many to an optimizer step.
+    An embedded model has a recipe for one task, and one for several. Of other models' recipes the batch is
+    kept, or else samples come one by one, with as many to an optimizer step.
 
     Raises:
         ModelError: none fits; or as `unblind.models.loading.configuration` does.
     """
     if model in EMBEDDED:
-        return "tiny", load_recipe("tiny") | {"model": model}
+        recipe = "tiny" if tasks == 1 else "tiny-all"
+        return recipe, load_recipe(recipe) | {"model": model}
     limit = total_memory(device)
     jobs = reckon(model, None, choose_dtype("auto", device), device, known=False)
     job = fitting_job((job for job in jobs if job.recipe in CURES), limit)

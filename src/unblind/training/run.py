@@ -31,6 +31,7 @@ from unblind.data.stream import Stream, stream_mixture, validation_of
 from unblind.errors import DatasetError, ModelError, OutputError, RecipeError
 from unblind.models.adapters import add_adapter, base_of, start_from, trainable_parameters
 from unblind.models.attention import trainable_attention
+from unblind.models.base_digest import BASE, digest_of, refuse_other_base
 from unblind.models.blank_patches import dropping_patches
 from unblind.models.collate import prepared
 from unblind.models.family import with_fixed_grid
@@ -64,7 +65,7 @@ from unblind.training.trainer import AnswerTrainer, make_trainer, samples_per_st
 # What changes nothing in the result may differ between a run and its resumption.
 _IMMATERIAL = {"out", "resume", "report_to", "run_name", "project", "workers"}
 # Options that older runs did not have, and what these did.
-_LATER = {
+_LATER: dict[str, Any] = {
     "adapter": None,
     "columns": [],
     "language_lr": None,
@@ -162,6 +163,7 @@ def fit(
 def _adapted(loaded: Loaded, options: TrainOptions) -> tuple[PeftModel, TrainOptions]:
     """The model to train, and the options with what the adapter decides that it starts from."""
     if options.adapter is not None:
+        refuse_other_base(options.adapter, options.model)
         model = start_from(loaded.model, options.adapter, options.scopes)
         return model, with_adapters_own(options, model)
     model = add_adapter(
@@ -339,6 +341,7 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         with atomic(out / "adapter") as folder:
             # embeddings are never trained; left to itself peft would ask the hub about them
             model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
+            write_json(Path(folder) / BASE, {"sha256": digest_of(options.model)})
         write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)

@@ -42,6 +42,7 @@ from unblind.runtime.distributed import world_size
 from unblind.tasks.base import Row
 from unblind.tasks.generic import GENERIC
 from unblind.tasks.registry import task_of
+from unblind.training.batches import AlikeBatches
 from unblind.training.callbacks import Checkpoints, GradientGuard, LastStep, ProgressBar, ProgressLines
 from unblind.training.continuing import LearningRate
 
@@ -137,6 +138,13 @@ class AnswerTrainer(Trainer):
             by_rate.setdefault(rate, []).append(parameter)
         for rate, parameters in by_rate.items():
             yield {**group, "params": parameters, "lr": rate}
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        """Trainer's; where blank paper is left out, alike images come together."""
+        rows = train_dataset if train_dataset is not None else self.train_dataset
+        if cast(Collator, self.data_collator).drop_blank and isinstance(rows, datasets.Dataset):
+            return AlikeBatches(rows, self.args.train_batch_size * self.args.world_size, self.args.seed)
+        return super()._get_train_sampler(train_dataset)
 
     def get_eval_dataloader(self, eval_dataset: Any = None) -> Any:
         """Of whole images, whatever is left out of training."""

@@ -22,7 +22,7 @@ from unblind.data.stream import Stream, stream_mixture
 from unblind.errors import DatasetError, RecipeError, SceneError
 from unblind.options import build
 from unblind.tasks.redraw import redraw
-from unblind.tasks.registry import TASKS
+from unblind.tasks.registry import TASKS, task_named
 
 TWO = {"task": ("circled-letter", "two-circles"), "train": 12, "validation": 2, "test": 4, "image_size": 64}
 
@@ -108,10 +108,37 @@ def test_knobs_and_flags_of_the_same_name_reach_their_task() -> None:
 
 
 def test_each_task_asks_its_own_question_and_a_text_is_asked_of_all() -> None:
-    own = [component.prompt for component in mixture_of(options()).components]
+    own = [component.prompts for component in mixture_of(options()).components]
     assert len(set(own)) == 2
     texts = [row["prompt"] for row in mixture_of(options(prompt="Well?")).samples("train", 0, 2)]
     assert texts == ["Well?", "Well?"]
+
+
+def test_each_prompt_asks_all_of_a_tasks_questions_in_turn() -> None:
+    mixture = mixture_of(options(prompt="each", train=40))
+    rows = list(mixture.samples("train", 0, 16))
+    for name in TWO["task"]:
+        task = task_named(name)
+        asked = [row["prompt"] for row in rows if row["task"] == name]
+        questions = [task.prompts[prompt].text for prompt in task.questions]
+        assert asked == (questions * 2)[: len(asked)]
+    assert "Read the word." not in {row["prompt"] for row in rows}
+    touching = {row["prompt"]: row["answer"] for row in rows if row["task"] == "two-circles"}
+    assert set(touching.values()) <= {"Yes", "No"}
+    assert [row["id"] for row in mixture.samples("train", 5, 7)] == [row["id"] for row in rows[5:7]]
+    assert [row["prompt"] for row in mixture.samples("train", 5, 7)] == [row["prompt"] for row in rows[5:7]]
+
+
+def test_reading_is_replayed_in_its_share_of_the_training_images() -> None:
+    for task in (("two-circles",), ("circled-letter", "two-circles")):
+        told = options(task=task, replay=0.2, train=50)
+        rows = list(mixture_of(told).samples("train", 0, 50))
+        words = [row for row in rows if row["prompt"] == "Read the word."]
+        assert len(words) == 10 and all(row["answer"] == row["word"] for row in words)
+        plain = list(mixture_of(options(task=task, train=50)).samples("train", 0, 50))
+        same = [row["answer"] == other["answer"] for row, other in zip(rows, plain, strict=True)]
+        assert sum(same) >= 40  # all others are as they were
+        assert "Read the word." not in {row["prompt"] for row in mixture_of(told).samples("test", 0, 4)}
 
 
 @pytest.mark.parametrize(

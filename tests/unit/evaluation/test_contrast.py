@@ -107,6 +107,8 @@ def test_pairs_are_right_if_both_are() -> None:
     assert found["both"]["free"]["low"] < 0.5 < found["both"]["free"]["high"]
     columns |= {"free": [None] * 5, "twin_free": [None] * 5}
     assert score(pa.table(columns))["contrast"]["both"]["free"] is None
+    accepted = columns | {"accepted_answers": [["Yes", "No"]] * 5}
+    assert score(pa.table(accepted))["contrast"]["twins"] == score(pa.table(columns))["contrast"]["twins"]
     without = {name: values for name, values in columns.items() if not name.startswith("twin")}
     assert score(pa.table(without))["contrast"] is None
 

@@ -14,24 +14,31 @@ import torch
 
 import unblind.tiny.pretrain as module
 from unblind.errors import FontsError
-from unblind.models.embedded import EMBEDDED, TINY
+from unblind.models.embedded import EMBEDDED
 from unblind.models.loading import load
 from unblind.recipe import PretrainOptions, load_recipe
 from unblind.tasks.fonts import find_fonts, split_of_family
 from unblind.tasks.words import LETTERS, split_of
 from unblind.tiny.build import GRID, VOCABULARY, new_model, new_processor
 from unblind.tiny.heads import Heads
-from unblind.tiny.lessons import BLANK, IGNORE, THIN, Lesson, Lessons, encode, encode_texts
+from unblind.tiny.lessons import Lesson, Lessons, encode, encode_texts
 from unblind.tiny.log import Log
 from unblind.tiny.muon import Muon, orthogonalise
+from unblind.tiny.patches import IGNORE
 from unblind.tiny.pretrain import attend_to_neighbours, look, pretrain, read_aloud
+from unblind.tiny.printed import BLANK, THIN, Printer
 
 FONTS = find_fonts().of_split("train")
 
 
+def lessons(seed: int = 0, **options: int) -> Lessons:
+    given = {"first": 0, "last": 1, "printed": 12, "drawn": 6, "growth": 0} | options
+    return Lessons(fonts=FONTS, seed=seed, **given)
+
+
 @pytest.fixture(scope="module")
 def lesson() -> Lesson:
-    return Lessons(fonts=FONTS, seed=3, first=0, last=1, tokens=1024, growth=1).lesson(7)
+    return lessons(3).group(1)[2][0]
 
 
 @pytest.mark.parametrize("name", EMBEDDED)
@@ -52,17 +59,25 @@ def test_every_letter_is_one_token_and_lessons_encode_as_the_tokenizer_does() ->
     assert len(encode(LETTERS)) == 52
 
 
-def test_lessons_depend_on_seed_and_number_alone(lesson: Lesson) -> None:
-    again = Lessons(fonts=FONTS, seed=3, first=5, last=9, tokens=1024, growth=1).lesson(7)
-    assert torch.equal(lesson.pixels, again.pixels) and torch.equal(lesson.ids, again.ids)
-    other = Lessons(fonts=FONTS, seed=4, first=0, last=1, tokens=1024, growth=1).lesson(7)
-    assert lesson.pixels.shape != other.pixels.shape or not torch.equal(lesson.pixels, other.pixels)
+def test_lessons_depend_on_seed_and_number_alone() -> None:
+    whole = list(lessons(3, last=8))
+    again = list(lessons(3, first=2, last=8))
+    for one, other in zip(sum(whole[2:], ()), sum(again, ()), strict=True):
+        assert torch.equal(one.pixels, other.pixels) and torch.equal(one.index, other.index)
+        assert all(torch.equal(one.labels[name], other.labels[name]) for name in one.labels)
+        assert torch.equal(one.ids, other.ids)
+    other = lessons(4).group(0)[0][0]
+    assert whole[0][0].pixels.shape != other.pixels.shape or not torch.equal(whole[0][0].pixels, other.pixels)
+
+
+def test_lessons_have_as_many_pictures_as_asked_for() -> None:
+    assert [tuple(len(lesson.index) for lesson in step) for step in lessons(last=6)] == [(12, 6)] * 6
+    assert [tuple(len(lesson.index) for lesson in step) for step in lessons(drawn=0, last=2)] == [(12,)] * 2
 
 
 def test_thin_fonts_are_drawn_more_often_than_their_families_are() -> None:
-    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=1024, growth=1)
-    rng = np.random.default_rng(0)
-    thin = [bool(THIN.search(lessons.pick_font(rng).style)) for _ in range(2000)]
+    printer, rng = Printer(FONTS, 0.25, ()), np.random.default_rng(0)
+    thin = [bool(THIN.search(printer.pick_font(rng).style)) for _ in range(2000)]
     families = {font.family for font in FONTS}
     by_chance = sum(
         sum(bool(THIN.search(f.style)) for f in FONTS if f.family == family)
@@ -74,42 +89,38 @@ def test_thin_fonts_are_drawn_more_often_than_their_families_are() -> None:
 
 def test_neighbours_are_drawn_more_often() -> None:
     family = FONTS[0].family
-    options = {"fonts": FONTS, "seed": 0, "first": 0, "last": 1, "tokens": 1024, "growth": 1}
     shares = []
     for neighbours in ((), (family,)):
-        lessons, rng = Lessons(**options, neighbours=neighbours), np.random.default_rng(0)
-        shares.append(np.mean([lessons.pick_font(rng).family == family for _ in range(2000)]))
+        printer, rng = Printer(FONTS, 0.25, neighbours), np.random.default_rng(0)
+        shares.append(np.mean([printer.pick_font(rng).family == family for _ in range(2000)]))
     assert shares[1] == pytest.approx(shares[0] + 0.8 * 0.2 * (1 - shares[0]), abs=0.04)
 
 
-def test_targets_spell_the_words_from_left_to_right() -> None:
-    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=4096, growth=1)
+def test_labels_spell_the_words_from_left_to_right() -> None:
     checked = 0
-    for number in range(4):
-        lesson = lessons.lesson(number)
+    for lesson, _ in lessons(printed=40).group(0):
+        letters, places, circled = (lesson.labels[name].flatten(1) for name in ("letter", "place", "circled"))
         for i in range(len(lesson.pixels)):
-            if (lesson.letters[i] == IGNORE).any():
+            if (letters[i] == IGNORE).any():
                 continue
-            spelt = [LETTERS[k - 1] for k in lesson.letters[i][lesson.letters[i] > BLANK].tolist()]
+            spelt = [LETTERS[k - 1] for k in letters[i][letters[i] > BLANK].tolist()]
             ids = lesson.ids[i, lesson.answer[i]].tolist()[:-1]
             if len(ids) > 1:  # a whole word, not one letter of it
                 assert [VOCABULARY[letter] for letter in spelt] == ids
-                places = lesson.places[i][lesson.letters[i] > BLANK].tolist()
-                assert places == list(range(len(ids)))
-                assert np.nansum(lesson.circled[i].numpy()) <= 1
+                assert places[i][letters[i] > BLANK].tolist() == list(range(len(ids)))
+                assert (circled[i] == 1).sum() <= 1
                 checked += 1
     assert checked > 50
 
 
 def test_lessons_hold_training_words_alone_and_never_ask_about_circles() -> None:
-    lessons = Lessons(fonts=FONTS, seed=1, first=0, last=1, tokens=4096, growth=1)
-    rng = np.random.default_rng(0)
-    words = [lessons._word(rng, 20) for _ in range(300)]
+    printer, rng = Printer(FONTS, 0.25, ()), np.random.default_rng(0)
+    words = [printer._word(rng, 20) for _ in range(300)]
     assert {split_of(word) for word in words if len(word) >= 3} == {"train"}
     characters = {number: character for character, number in VOCABULARY.items() if len(character) == 1}
     questions = [
         "".join(characters.get(number, "") for number in ids[~answer].tolist()).replace("▁", " ").strip()
-        for lesson in map(lessons.lesson, range(8))
+        for lesson, _ in lessons(1, printed=50).group(0)
         for ids, answer in zip(lesson.ids, lesson.answer, strict=True)
     ]
     assert len(questions) > 200
@@ -117,14 +128,11 @@ def test_lessons_hold_training_words_alone_and_never_ask_about_circles() -> None
     assert not [question for question in questions if not allowed.fullmatch(question)]
 
 
-def test_ids_are_image_question_answer_end() -> None:
-    ids, answer = encode_texts([("Q", "ab"), ("QQ", "a")], 2)
-    image, bos, eos, pad = (VOCABULARY[f"<{name}>"] for name in ("image", "bos", "eos", "pad"))
+def test_ids_are_question_answer_end() -> None:
+    ids, answer = encode_texts([("Q", "ab"), ("QQ", "a")])
+    bos, eos, pad = (VOCABULARY[f"<{name}>"] for name in ("bos", "eos", "pad"))
     q, newline, a, b = (VOCABULARY[c] for c in "Q\nab")
-    assert ids.tolist() == [
-        [image, image, bos, q, newline, a, b, eos],
-        [image, image, bos, q, q, newline, a, eos],
-    ]
+    assert ids.tolist() == [[bos, q, newline, a, b, eos], [bos, q, q, newline, a, eos]]
     assert answer.sum(1).tolist() == [3, 2] and pad not in ids
 
 
@@ -152,27 +160,32 @@ def test_heads_start_at_neighbours(lesson: Lesson) -> None:
     positions = tower.embeddings.position_embedding.weight
     attention = tower.encoder.layers[0].self_attn
     hidden = tower.encoder.layers[0].layer_norm1(positions)
-    queries, keys = (p(hidden).view(256, 4, 48).transpose(0, 1) for p in (attention.q_proj, attention.k_proj))
-    middle = 8 * GRID + 8
+    queries, keys = (
+        p(hidden).view(GRID * GRID, 4, 48).transpose(0, 1) for p in (attention.q_proj, attention.k_proj)
+    )
+    middle = GRID // 2 * (GRID + 1)
     found = (queries @ keys.mT)[:, middle].argmax(-1).tolist()
     assert found == [middle - 1, middle + 1, middle - GRID, middle + GRID]
-    assert look(model, lesson).shape == (len(lesson.pixels), lesson.rows * GRID, 192)
+    assert look(model, lesson).shape == (*lesson.index.shape, 192)
 
 
-def test_fewer_rows_are_read_as_the_model_itself_reads_them() -> None:
-    """With all rows, the loss is that of the model's own forward pass on the whole image."""
-    lessons = Lessons(fonts=FONTS, seed=0, first=0, last=1, tokens=512, growth=1)
-    lesson = next(x for x in map(lessons.lesson, range(100)) if x.rows == GRID)
+def test_patches_are_read_as_the_model_itself_reads_the_picture() -> None:
+    """With all patches, the loss is that of the model's own forward pass on the whole picture."""
+    printed = (one for one, _ in lessons(printed=3, drawn=1, last=500))
+    lesson = next(one for one in printed if one.index.shape[1] == GRID * GRID)
     model = new_model().eval()
     with torch.no_grad():
-        loss, _ = read_aloud(model, look(model, lesson), lesson, GRID)
-        labels = lesson.ids.masked_fill(~lesson.answer, -100)
+        loss, _ = read_aloud(model, look(model, lesson), lesson, 2 * GRID)
+        images = torch.full(lesson.index.shape, VOCABULARY["<image>"])
+        ids = torch.cat([images, lesson.ids], dim=1)
+        answer = torch.cat([torch.zeros_like(images, dtype=torch.bool), lesson.answer], dim=1)
+        rows = lesson.pixels.unflatten(1, (GRID, GRID)).permute(0, 3, 1, 4, 2, 5)
         own = model(
-            input_ids=lesson.ids,
-            pixel_values=lesson.pixels / 127.5 - 1,
-            attention_mask=(lesson.ids != VOCABULARY["<pad>"]).long(),
-            token_type_ids=lesson.answer.long(),
-            labels=labels,
+            input_ids=ids,
+            pixel_values=rows.flatten(4).flatten(2, 3) / 127.5 - 1,
+            attention_mask=(ids != VOCABULARY["<pad>"]).long(),
+            token_type_ids=answer.long(),
+            labels=ids.masked_fill(~answer, -100),
         ).loss
     assert float(loss) == pytest.approx(float(own), abs=1e-5)
 
@@ -191,11 +204,22 @@ def test_the_first_stage_learns(lesson: Lesson) -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
+def test_patches_left_out_change_no_places(lesson: Lesson) -> None:
+    model = new_model().eval()
+    with torch.no_grad():
+        whole = look(model, lesson)
+        order = torch.randperm(lesson.index.shape[1])
+        turned = replace(lesson, pixels=lesson.pixels[:, order], index=lesson.index[:, order])
+        torch.testing.assert_close(look(model, turned), whole[:, order], rtol=0, atol=1e-5)
+        moved = replace(lesson, index=lesson.index.roll(1, 1))
+        assert (look(model, moved) - whole).abs().max() > 1e-3
+
+
 @pytest.mark.parametrize("saves", [1, 4, 6])
 def test_pretraining_goes_on_where_it_was_stopped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saves: int
 ) -> None:
-    options = PretrainOptions(see_steps=3, read_steps=2, polish_steps=2, tokens=256, save_every=1)
+    options = PretrainOptions(see_steps=3, read_steps=2, polish_steps=2, printed=4, drawn=3, save_every=1)
     pretrain(tmp_path / "whole", options)
     save, done = module._save, []
 
@@ -249,11 +273,14 @@ def test_the_log_of_an_interrupted_run_reads_as_if_nothing_had_happened(tmp_path
 
 def test_a_checkpoint_is_polished_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("unblind.tiny.log.EVERY", 1)
-    options = PretrainOptions(see_steps=1, read_steps=1, polish_steps=2, tokens=256, start=str(TINY))
-    pretrain(tmp_path, options)
-    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    base = tmp_path / "base"
+    new_model().save_pretrained(base)
+    options = PretrainOptions(see_steps=1, read_steps=1, polish_steps=2, printed=4, drawn=3, start=str(base))
+    pretrain(tmp_path / "polished", options)
+    rows = [json.loads(line) for line in (tmp_path / "polished" / "log.jsonl").read_text().splitlines()]
     assert [(row["stage"], row["step"]) for row in rows] == [("polish", 1), ("polish", 2)]
-    before, after = (load(name).model.state_dict() for name in ("tiny", str(tmp_path / "checkpoint")))
+    before = new_model().state_dict()
+    after = load(str(tmp_path / "polished" / "checkpoint")).model.state_dict()
     name = "model.language_model.layers.0.mlp.up_proj.weight"
     assert not torch.equal(before[name], after[name])
     assert torch.allclose(before[name], after[name], atol=0.05)
@@ -275,15 +302,16 @@ def test_held_out_families_are_refused(tmp_path: Path) -> None:
 
 def test_every_family_is_drawn_as_often_as_any_other() -> None:
     fonts = [font for font in FONTS if font.family in {"Fredoka One", "Lato"}]
-    lessons = Lessons(fonts=fonts, seed=0, first=0, last=1, tokens=512, growth=1)
-    rng = np.random.default_rng(0)
-    drawn = [lessons._scene(rng, 5)[1].family for _ in range(200)]
+    printer, rng = Printer(fonts, 0.25, ()), np.random.default_rng(0)
+    drawn = [printer._scene(rng, 5)[1].family for _ in range(200)]
     assert 70 < drawn.count("Lato") < 130  # of Lato there are ten styles, of Fredoka One a single one
 
 
 def test_without_circles_the_tower_is_not_told_which_letter_is_circled(lesson: Lesson) -> None:
     tokens = look(new_model(), lesson)
-    other = replace(lesson, circled=1 - lesson.circled)
+    circled = lesson.labels["circled"]
+    swapped = torch.where(circled == IGNORE, circled, 1 - circled)
+    other = replace(lesson, labels=lesson.labels | {"circled": swapped})
     losses = [
         [heads(tokens, one)[0] for one in (lesson, other)]
         for heads in (Heads(192), Heads(192, circles=False))

@@ -50,6 +50,7 @@ class CircledLetter(Task[Scene]):
         # the original notebook's: the word itself. It leaks the spelling; kept for comparison only
         "word": Prompt("{word}"),
     }
+    side_prompts = ("read", "word")
     answers = AnswerSpace(
         tuple(LETTERS),
         lambda reply: parse_letter(reply),
