@@ -147,7 +147,7 @@ def _accuracies(name: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, Ma
     if "prompts" in metrics:
         for prompt, accuracy in metrics["prompts"].items():
             best = " (best)" if prompt == metrics["prompt"] else ""
-            yield f"{name} “{accuracy['question']}”{best}".strip(), accuracy, metrics["n"]
+            yield f"{name} {prompt}{best}".strip(), accuracy, metrics["n"]
         return
     if "tasks" not in metrics:
         yield name, metrics["accuracy"], metrics["n"]
