@@ -84,7 +84,7 @@ def test_each_prompt_is_shown_and_the_best_is_before(quickstart: tuple[Path, str
     assert blind["accuracy"]["restricted"]["value"] == max(values.values()) == values[blind["prompt"]]
     page = (out / "report.html").read_text()
     for name, one in blind["prompts"].items():
-        assert f"blind {name}{' (best)' * (name == blind['prompt'])} " in printed
+        assert f"blind {name}{' *' * (name == blind['prompt'])} " in printed
         assert one["question"][:60] in page
 
 
