@@ -30,13 +30,13 @@ from transformers import AutoModelForImageTextToText
 from unblind.models import loading
 loading.choose_device = lambda *_: torch.device("meta")
 def ours(folder):
-    return loading.load(folder, dtype="bfloat16")
+    return loading.load(folder, dtype="float32")
 def alternative(folder):
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.bfloat16).to("meta")
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=torch.float32).to("meta")
 def anonymous():
     return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 way, folder = sys.argv[1:]
-loading.load("tiny", dtype="bfloat16")
+loading.load("tiny", dtype="float32")
 before, highest, done = anonymous(), [0], threading.Event()
 def watch():
     while not done.wait(0.001):

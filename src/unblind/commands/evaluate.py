@@ -142,6 +142,8 @@ def show(runs: Mapping[str, Mapping[str, Any]]) -> None:
             table.add_row(label, f"{count:,}", *cells)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
+    if any("prompts" in metrics for metrics in runs.values()):
+        console.print("* The best of the prompts, which counts.")
     for task, of_task in _by_task(runs).items():
         _show_beside(console, task, of_task)
 
@@ -150,8 +152,8 @@ def _accuracies(name: str, metrics: Mapping[str, Any]) -> Iterator[tuple[str, Ma
     """What a run's rows are called, their accuracies, and of how many samples."""
     if "prompts" in metrics:
         for prompt, accuracy in metrics["prompts"].items():
-            best = " (best)" if prompt == metrics["prompt"] else ""
-            yield f"{name} “{accuracy['question']}”{best}".strip(), accuracy, metrics["n"]
+            best = " *" if prompt == metrics["prompt"] else ""
+            yield f"{name} {prompt}{best}".strip(), accuracy, metrics["n"]
         return
     if "tasks" not in metrics:
         yield name, metrics["accuracy"], metrics["n"]
