@@ -35,7 +35,7 @@ def test_doctor_names_the_recipe_that_fits(
         (None, 32, 0.1),
     ]
     made = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in jobs]
-    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_: iter(made))
+    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_, **__: iter(made))
     monkeypatch.setattr("unblind.runtime.device_memory.total_memory", lambda _: gib * 2**30)
     done = unblind("doctor", "--model", "google/paligemma2-3b-pt-224")
     assert done.code == 0 and says in done.out, done.out

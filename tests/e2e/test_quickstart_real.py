@@ -95,9 +95,8 @@ def test_the_cure_is_that_of_the_recipe(quickstart: tuple[Path, str]) -> None:
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["train"]["samples"] == 32
     assert metrics["after"]["n"] == 4 and metrics["after"]["adapter"] == str(out / "train" / "adapter")
-    assert set(pq.read_table(out / "after" / "predictions.parquet")["prompt"].to_pylist()) == {
-        "Which letter is being circled?"
-    }
+    asked = pq.read_table(out / "after" / "predictions.parquet")["prompt"].to_pylist()
+    assert len(set(asked)) == 4  # after the cure, the four samples are asked in the task's four wordings
     assert f"unblind predict --adapter {out / 'train'} --model {NAME} IMAGE..." in printed
 
 

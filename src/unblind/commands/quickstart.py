@@ -32,7 +32,7 @@ def quickstart(
     out: Path = Path("unblind-quickstart"),
     task: tuple[str, ...] = (DEFAULT_TASK,),
     seed: int = 0,
-    train: int | None = None,
+    train: int = 8000,
     validation: int = 256,
     test: int = 1000,
     model: str = "tiny",
@@ -48,8 +48,7 @@ def quickstart(
         out: the folder for data, runs, metrics.json and report.html.
         task: what the model is to see: one task, several, or `all`; NAME=2 gives one a double share.
         seed: of the drawing and of the training.
-        train: images to learn from; without it 8,000, or for several tasks 4,000 each. Half of the words are
-            random strings.
+        train: images of each task to learn from. Half of the words with a circled letter are random strings.
         validation: images to watch the training with.
         test: held-out images, of scenes, words and font families that no training has seen.
         model: tiny; tiny-unmarked, its twin whose tower was never taught to mark circled letters; a folder
@@ -65,7 +64,7 @@ def quickstart(
     from unblind.training.run import train as fine_tune
 
     images = _images(model, task=task, seed=seed, train=train, validation=validation, test=test)
-    settings = {"seed": seed, "train": images.train, "validation": validation, "test": test, "model": model}
+    settings = {"seed": seed, "train": train, "validation": validation, "test": test, "model": model}
     settings |= {"task": list(images.task)} if images.task != (DEFAULT_TASK,) else {}  # as it was before
     comes_along = model in EMBEDDED
     with claim(out, settings, made_by="unblind quickstart"):
@@ -102,7 +101,7 @@ def quickstart(
     print(f"Try it:  unblind predict --adapter {quote(str(out / 'train'))}{base} IMAGE...")
 
 
-def _images(model: str, *, train: int | None, **options: Any) -> GenerateOptions:
+def _images(model: str, *, train: int, **options: Any) -> GenerateOptions:
     """What is drawn for a model: its tasks in all their wordings, at the size that its tower sees."""
     from unblind.data.dataset_options import GenerateOptions
     from unblind.tasks.base import EACH
@@ -113,8 +112,7 @@ def _images(model: str, *, train: int | None, **options: Any) -> GenerateOptions
     letters: dict[str, Any] = {"scene": scene}
     if DEFAULT_TASK in names:  # capitals are rare in words as they are
         letters = {"scene": replace(scene, case="mixed"), "random_strings": 0.5}
-    count = train if train is not None else 8_000 if len(names) == 1 else 4_000 * len(names)
-    return GenerateOptions(train=count, prompt=EACH, **letters, **options)
+    return GenerateOptions(train=train * len(names), prompt=EACH, **letters, **options)
 
 
 def _named(images: GenerateOptions) -> str:
@@ -137,7 +135,7 @@ def _announce(recipe: str, options: TrainOptions, device: torch.device, images: 
     seconds = seconds_needed(options, device, train=images.train, asked=(before + 1) * images.test)
     console.print(
         f"{options.model} on {device}: recipe {recipe}, {options.accumulation} x {options.batch_size} samples"
-        f" a step; {before} measurements before, one after. About {duration(seconds)}, if it reaches"
+        f" a step; {before} prompts before, one after. About {duration(seconds)}, if it reaches"
         f" {SHARE:.0%} of this device's rate; training says what it measures.",
         soft_wrap=True,
     )

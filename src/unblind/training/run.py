@@ -158,7 +158,7 @@ def fit(
             on_sigterm(told_to_stop.set),
         ):
             _train(trainer, checkpoint, told_to_stop)
-        return _write_run(options, model, trainer)
+        return _write_run(options, loaded.name, model, trainer)
 
 
 def _adapted(loaded: Loaded, options: TrainOptions) -> tuple[PeftModel, TrainOptions]:
@@ -324,7 +324,7 @@ def _begin(options: TrainOptions) -> Path | None:
     return checkpoint
 
 
-def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
+def _write_run(options: TrainOptions, base: str, model: PeftModel, trainer: AnswerTrainer) -> TrainResult:
     """Write adapter, log and metrics; metrics.json comes last and so marks a finished run."""
     out, rows = options.out, trainer.state.log_history
     weights = trainer.whole_weights()
@@ -342,7 +342,8 @@ def _write_run(options: TrainOptions, model: PeftModel, trainer: AnswerTrainer) 
         with atomic(out / "adapter") as folder:
             # embeddings are never trained; left to itself peft would ask the hub about them
             model.save_pretrained(str(folder), state_dict=weights, save_embedding_layers=False)
-            write_json(Path(folder) / BASE, {"sha256": digest_of(options.model)})
+            if digest := digest_of(base):
+                write_json(Path(folder) / BASE, {"sha256": digest})
         write_text(out / "log.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
         write_json(out / "metrics.json", metrics)
     return TrainResult(out, out / "adapter", metrics)
