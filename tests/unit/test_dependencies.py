@@ -48,7 +48,8 @@ def declared(extras: Iterable[str] | None) -> set[str]:
     ("folder", "extras"), [("src", USERS), ("tests", None), ("benchmarks", None), ("docs", None)]
 )
 def test_every_import_is_declared(folder: str, extras: set[str] | None) -> None:
-    here = {path.stem for place in (folder, "tests") for path in (ROOT / place).iterdir()}
+    places = (folder, "tests", "tests/families")
+    here = {path.stem for place in places for path in (ROOT / place).iterdir()}
     found = imported(ROOT / folder)
     providers, allowed = packages_distributions(), declared(extras)
     missing = {

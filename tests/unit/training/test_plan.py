@@ -7,6 +7,7 @@ import torch
 
 import small_model
 from unblind.errors import ModelError
+from unblind.models.loading import configuration
 from unblind.models.memory_estimate import Job, Memory
 from unblind.models.speed import SHARE
 from unblind.recipe import TrainOptions, load_recipe
@@ -27,6 +28,8 @@ SIZES = [  # as reckoned for the 3 B model at 224 px, in GiB; the notebook's nev
 def card(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """A device with as many GiB as the test's parameter says."""
     jobs = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in SIZES]
+    shape = configuration("tiny")  # of the family whose recipes are asked for
+    monkeypatch.setattr(plan, "configuration", lambda _: shape)
     monkeypatch.setattr(plan, "reckon", lambda *_, **__: iter(jobs))
     monkeypatch.setattr(plan, "total_memory", lambda _: request.param * 2**30)
 
