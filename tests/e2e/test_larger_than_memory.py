@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def test_a_large_split_takes_no_memory_of_its_own(tmp_path: Path) -> None:
-    """1 GB of images. Held, they would take more than a GiB; processes differ by up to 280 MiB, of any size."""
+    """1 GB of images. Held, they would take more than a GiB; any two processes differ by up to 280 MiB."""
     command = [sys.executable, ROOT / "benchmarks" / "memory.py", "--folder", tmp_path, "--gigabytes", "1"]
     done = subprocess.run([*command, "--no-alternative"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
