@@ -68,11 +68,12 @@ def generate(out: Path, options: DatasetOptions, *, workers: int = 0, engine: En
         builder.mixture.try_out(split, count)  # before anything is written
     with claim(out, settings_of(builder.mixture), made_by="unblind generate"):
         missing = [shard for shard in shards if not builder.path(shard).exists()]
-        if missing or not (out / "README.md").exists():
+        card, without_sizes = out / "README.md", _card(builder, [])
+        if missing or not card.exists() or card.read_text("utf-8") == without_sizes:
             # the card comes first: by its numbers of rows `datasets` refuses a folder that is not complete
-            write_text(out / "README.md", _card(builder, shards))
+            write_text(card, without_sizes)
             _draw_all(builder, shards, missing, workers, engine)
-            write_text(out / "README.md", _card(builder, shards))
+            write_text(card, _card(builder, shards))
 
 
 def drawn(count: int, seed: int = 0) -> list[dict[str, Any]]:

@@ -81,6 +81,30 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, layout: str):
     assert contents(tmp_path / "one") != contents(tmp_path / "other")
 
 
+@pytest.mark.parametrize(
+    ("layout", "stopped_at"),
+    [("parquet", "write_text"), ("imagefolder", "write_text"), ("imagefolder", "join_metadata")],
+)
+def test_a_run_that_ended_between_the_last_shard_and_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: str, stopped_at: str
+):
+    options = replace(OPTIONS, layout=layout)
+    generate(tmp_path / "whole", options, workers=1)
+    real = getattr(generation, stopped_at)
+
+    def stop_at_the_end(*args: object) -> None:
+        if any((tmp_path / "d").rglob("*test*/*" if layout == "imagefolder" else "test-*")):
+            raise KeyboardInterrupt
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(generation, stopped_at, stop_at_the_end)
+        with pytest.raises(KeyboardInterrupt):
+            generate(tmp_path / "d", options, workers=1)
+    generate(tmp_path / "d", options, workers=1)
+    assert contents(tmp_path / "d") == contents(tmp_path / "whole")
+
+
 def test_more_images_begin_with_the_same_ones(tmp_path: Path):
     generate(tmp_path / "few", OPTIONS, workers=1)
     generate(tmp_path / "more", replace(OPTIONS, train=40), workers=1)
