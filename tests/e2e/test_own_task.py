@@ -1,9 +1,8 @@
-"""docs/own-task.md: its script and its commands, at a small size."""
+"""examples/own_data, and the commands of docs/own-task.md, at a small size."""
 
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,14 +14,12 @@ from e2e.conftest import Run
 
 pytestmark = pytest.mark.slow
 
-PAGE = Path(__file__).parents[2] / "docs" / "own-task.md"
+SCRIPT = Path(__file__).parents[2] / "examples" / "own_data" / "make_sizes.py"
 
 
 def test_the_walk_through_works(unblind: Run, tmp_path: Path) -> None:
-    script = re.search(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)[1]
-    (tmp_path / "make.py").write_text(script)
     data, run, after = tmp_path / "sizes", tmp_path / "run", tmp_path / "after"
-    subprocess.run([sys.executable, tmp_path / "make.py", data, "8"], check=True, timeout=120)
+    subprocess.run([sys.executable, SCRIPT, data, "8"], check=True, timeout=120)
 
     few = ["--max-steps", 1, "--batch-size", 2, "--accumulation", 1, "--eval-samples", 4]
     done = unblind("train", "--data", data, "--out", run, "--recipe", "tiny", *few)
