@@ -14,6 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -168,19 +169,18 @@ def test_how_replies_are_scored(dataset: Path, tmp_path: Path, rule: str, right:
     gc.collect()  # Inspect leaves open streams behind; they complain here, where warnings are ignored
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `transformers serve` with the tiny base, on loopback."""
+@contextmanager
+def served(model: Path, folder: Path) -> Iterator[str]:
+    """The address of `transformers serve` with a checkpoint, on loopback; its log goes into the folder."""
     for name in ("fastapi", "uvicorn", "openai"):
         pytest.importorskip(name, reason=f"transformers serve needs {name}: pip install -e '.[dev]'")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log_file = tmp_path_factory.mktemp("serve") / "log"
     program = Path(sys.executable).with_name("transformers")
-    with log_file.open("w") as out:
+    with (folder / "serve.log").open("w") as out:
         process = subprocess.Popen(
-            [program, "serve", str(TINY), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
+            [program, "serve", str(model), "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"],
             stdout=out,
             stderr=out,
             env=os.environ | OFFLINE,
@@ -189,7 +189,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         address = f"http://127.0.0.1:{port}"
         until = time.monotonic() + 200
         while not _answers(address + "/health"):
-            assert process.poll() is None and time.monotonic() < until, log_file.read_text()
+            assert process.poll() is None and time.monotonic() < until, (folder / "serve.log").read_text()
             time.sleep(0.2)
         yield address + "/v1"
     finally:
@@ -205,19 +205,25 @@ def _answers(address: str) -> bool:
         return False
 
 
+def replies_over_http(model: Path, dataset: Path, tmp_path: Path, *options: str) -> list[str]:
+    """What Inspect gets from a served checkpoint to the first four samples."""
+    data = ("-T", f"data={dataset}", "-T", "limit=4", "--max-tokens", "16", *options)
+    with served(model, tmp_path) as server:
+        program = ("--model", f"openai-api/local/{model}", "--max-connections", "1")
+        done = evaluate(tmp_path, *program, *data, LOCAL_API_KEY="none", LOCAL_BASE_URL=server)
+    assert done.returncode == 0, done.stderr
+    found = log(tmp_path)
+    assert found.status == "success", found.error
+    return [sample.output.completion.strip() for sample in found.samples]
+
+
 @pytest.mark.slow
-def test_over_http(server: str, dataset: Path, tmp_path: Path) -> None:
+def test_over_http(dataset: Path, tmp_path: Path) -> None:
     """The tiny base gives the same replies over HTTP as here."""
     from unblind.data.reading import read
     from unblind.evaluation.run import evaluate as ask
     from unblind.models.loading import load
 
-    data = ("-T", f"data={dataset}", "-T", "limit=4", "-T", "prompt=read", "--max-tokens", "16")
-    model = ("--model", f"openai-api/local/{TINY}", "--max-connections", "1")
-    done = evaluate(tmp_path, *model, *data, LOCAL_API_KEY="none", LOCAL_BASE_URL=server)
-    assert done.returncode == 0, done.stderr
-    found = log(tmp_path)
-    assert found.status == "success", found.error
-    replies = [sample.output.completion.strip() for sample in found.samples]
+    replies = replies_over_http(TINY, dataset, tmp_path, "-T", "prompt=read")
     rows = read(str(dataset), "test").select(range(4))
     assert replies == ask(load("tiny"), rows, prompt="read")["free"].to_pylist()

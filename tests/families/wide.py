@@ -1,4 +1,4 @@
-"""A step on a family's small checkpoint, made wider, in a process of its own; prints the bytes that it takes."""
+"""A step on a small checkpoint, made wider, in a process of its own; prints the bytes that it takes."""
 
 from __future__ import annotations
 
