@@ -11,9 +11,13 @@ import yaml
 from PIL import Image
 from transformers import AutoModelForImageTextToText
 
+import dot_task
+import stand_in_hub
+from e2e.test_push import push
 from unblind.cli import main
 from unblind.errors import ModelError, RecipeError
 from unblind.evaluation.answers import answer
+from unblind.models.adapters import add_adapter
 from unblind.models.loading import load
 from unblind.models.registry import family_named
 
@@ -45,6 +49,13 @@ def test_from_the_quickstart_to_an_exported_checkpoint(
     assert unblind("predict", *base, "--json", picture) == 0
     told = json.loads(capsys.readouterr().out)
 
+    with stand_in_hub.serve() as hub:
+        code, said_of_push = push(hub, tmp_path, out / "train", "me/cured")
+    assert code == 0, said_of_push
+    assert {"README.md", "adapter_config.json", "adapter_model.safetensors"} <= set(
+        hub.files("models/me/cured")
+    )
+
     assert unblind("export", *base, "--out", tmp_path / "whole", "--samples", 2) == 0
     merged = load(str(tmp_path / "whole"), device="cpu", dtype="float32")
     (given,) = answer(merged, [{"image": Image.open(picture), "prompt": "circled"}])
@@ -56,6 +67,29 @@ def test_from_the_quickstart_to_an_exported_checkpoint(
     saved = json.loads((tmp_path / "whole" / "processor_config.json").read_text())
     assert saved["processor_class"] == merged.family.processor_class
     assert saved["video_processor"]["video_processor_type"].endswith("VideoProcessor")
+
+
+def test_the_demo_asks_the_blind_and_the_cured_model(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="Gradio is not installed: pip install -e '.[demo]'")
+    from unblind.demo.ask import Models
+    from unblind.demo.generic import controls_of
+
+    loaded = load(str(folder), device="cpu", dtype="float32")
+    projector = "full" if loaded.family.name == "Gemma 3" else "lora"
+    tuned = add_adapter(loaded.model, {"language": "lora", "projector": projector, "vision": "lora"})
+    for name, weight in tuned.named_parameters():
+        if "lora_B" in name:  # which begin as zeros
+            torch.nn.init.normal_(weight, generator=torch.Generator().manual_seed(0))
+    tuned.save_pretrained(tmp_path)
+
+    plain = load(str(folder), device="cpu", dtype="float32")
+    models = Models(load(str(folder), adapter=tmp_path, device="cpu", dtype="float32"), dot_task.TASK)
+    picture = controls_of(dot_task.TASK, "side", models.image_size).picture([0, 3, "side"])
+    blind, cured = models.ask(picture)
+    (alone,) = answer(plain, [picture.row | {"image": picture.image}], task=dot_task.TASK)
+    assert (blind.free, blind.restricted) == (alone.free, alone.restricted)
+    assert blind.probability != cured.probability
+    assert all(len(falls) == 2 for falls in list(models.hide(picture))[-1])
 
 
 def test_doctor_names_family_and_parts(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
