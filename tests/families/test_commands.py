@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors import safe_open
 from transformers import AutoModelForImageTextToText
 
 import dot_task
@@ -19,6 +21,7 @@ from unblind.errors import ModelError, RecipeError
 from unblind.evaluation.answers import answer
 from unblind.models.adapters import add_adapter
 from unblind.models.loading import load
+from unblind.models.published_files import publish
 from unblind.models.registry import family_named
 
 
@@ -90,6 +93,25 @@ def test_the_demo_asks_the_blind_and_the_cured_model(folder: Path, tmp_path: Pat
     assert (blind.free, blind.restricted) == (alone.free, alone.restricted)
     assert blind.probability != cured.probability
     assert all(len(falls) == 2 for falls in list(models.hide(picture))[-1])
+
+
+def test_exported_tensors_have_the_names_of_the_published_checkpoints(folder: Path, tmp_path: Path) -> None:
+    """By which servers find them; as the weight maps on the hub have them, some for each part."""
+    published = {
+        "Gemma 3": ("vision_tower.vision_model.encoder.", "multi_modal_projector.", "language_model.model."),
+        "Idefics3": ("model.vision_model.encoder.", "model.connector.", "model.text_model.layers."),
+        "SmolVLM": ("model.vision_model.encoder.", "model.connector.", "model.text_model.layers."),
+        "LLaVA-OneVision": ("vision_tower.vision_model.", "multi_modal_projector.", "language_model.model."),
+    }
+    loaded = load(str(folder), device="cpu", dtype="float32")
+    shutil.copytree(folder, tmp_path / "whole")
+    publish(tmp_path / "whole", loaded.family)
+    with safe_open(tmp_path / "whole" / "model.safetensors", "pt") as file:
+        names = set(file.keys())
+    for prefix in published.get(loaded.family.name, ()):
+        assert any(name.startswith(prefix) for name in names), (prefix, sorted(names)[:5])
+    again = load(str(tmp_path / "whole"), device="cpu", dtype="float32").model.state_dict()
+    assert all(torch.equal(value, again[name]) for name, value in loaded.model.state_dict().items())
 
 
 def test_doctor_names_family_and_parts(folders: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,6 +6,7 @@ name. Importing it needs no torch, so that a licence can be told without one.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel
 
 Processor: TypeAlias = Any  # a transformers.ProcessorMixin; what it holds depends on its class
+_BARE_TOWER = re.compile(r"\bvision_tower\.(?!vision_model\.)")
 IGNORED = -100  # the label of a token that the loss leaves out, as transformers has it
 
 
@@ -245,6 +247,11 @@ def with_fixed_grid(family: Family, option: str) -> FixedGrid:
             f" otherwise; leave {option} out"
         )
     return family
+
+
+def in_vision_model(tensor: str) -> str:
+    """A tensor's name in published checkpoints, which have the SigLIP or CLIP tower in a `vision_model`."""
+    return _BARE_TOWER.sub("vision_tower.vision_model.", tensor)
 
 
 def targets(ids: Tensor, is_reply: Tensor) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unblind.models.chat import ChatFamily
+from unblind.models.family import in_vision_model
 from unblind.recipe import Part
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ class Gemma3(ChatFamily):
     def licence(self, name: str) -> str | None:
         """Gemma's terms, for the official checkpoints."""
         return "gemma" if name.startswith("google/gemma-3-") else None
+
+    def published_name(self, tensor: str) -> str:
+        """As the published checkpoints call it."""
+        return in_vision_model(tensor)
 
     def image_states(self, model: PreTrainedModel, batch_size: int) -> Tensor:
         """What the language model gets of an image a row."""

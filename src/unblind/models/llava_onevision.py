@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from unblind.models.chat import ChatFamily
-from unblind.models.family import Processor
+from unblind.models.family import Processor, in_vision_model
 from unblind.recipe import Part
 
 if TYPE_CHECKING:
@@ -38,6 +38,10 @@ class LlavaOnevision(ChatFamily):
     def part_of(self, module: str) -> Part | None:
         """The part; the tower's last norm is none, as the projector takes what is before it."""
         return None if module.endswith("vision_tower.post_layernorm") else super().part_of(module)
+
+    def published_name(self, tensor: str) -> str:
+        """As the published checkpoints call it."""
+        return in_vision_model(tensor)
 
     def image_states(self, model: PreTrainedModel, batch_size: int) -> Tensor:
         """What the language model gets of a small square image a row; the tiles' line breaks are left out."""

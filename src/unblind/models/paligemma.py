@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from unblind.models.family import IGNORED, FixedGrid, Processor, targets
+from unblind.models.family import IGNORED, FixedGrid, Processor, in_vision_model, targets
 from unblind.recipe import Part
 from unblind.tasks.base import ANSWER_EN
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedConfig, PreTrainedModel
 
-_BARE_TOWER = re.compile(r"\bvision_tower\.(?!vision_model\.)")
 _OFFICIAL = re.compile(r"google/paligemma2?-.+")
 # Up to so many patches, the tower's plain attention is faster on a CPU than torch's fused one: the cure of
 # the tiny model ran at 29 samples/s instead of 25 (two cores of an EPYC, bfloat16).
@@ -179,8 +178,8 @@ class PaliGemma(FixedGrid):
         return known_config(name)
 
     def published_name(self, tensor: str) -> str:
-        """As Google's checkpoints call it: the tower's tensors are in a `vision_model`."""
-        return _BARE_TOWER.sub("vision_tower.vision_model.", tensor)
+        """As Google's checkpoints call it."""
+        return in_vision_model(tensor)
 
     def licence(self, name: str) -> str | None:
         """Gemma's terms, for the official checkpoints."""
