@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import statistics
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -27,7 +28,7 @@ class Log:
         self.path, self.stage = path, stage
         self._images = int(state.get("images", 0))
         self._began = time.perf_counter() - state.get("seconds", 0.0)
-        self._sums, self._count = defaultdict[str, float](float), 0
+        self._seen = defaultdict[str, list[float]](list)
         if path.exists():
             lines = path.read_text("utf-8").splitlines(keepends=True)
             rows = [json.loads(line) for line in lines if line.endswith("\n")]  # the last one may be torn
@@ -42,18 +43,16 @@ class Log:
     def add(self, step: int, images: int, shares: dict[str, torch.Tensor]) -> None:
         """A step's images, and its loss and shares of what is right; the means of some steps make a line."""
         self._images += images
-        self._count += 1
-        for name, value in shares.items():
-            number = float(value.detach())
-            self._sums[name] += 0.0 if math.isnan(number) else number
+        for name, value in shares.items():  # a step asks some heads only
+            if not math.isnan(number := float(value.detach())):
+                self._seen[name].append(number)
         if step % EVERY:
             return
         seconds = self.state["seconds"]
         row = {"stage": self.stage, "step": step, "seconds": round(seconds, 1), "images": self._images}
-        row |= {name: round(total / self._count, 4) for name, total in self._sums.items()}
+        row |= {name: round(statistics.fmean(values), 4) for name, values in self._seen.items()}
         row["images_per_second"] = round(self._images / seconds, 1)
         print(json.dumps(row), flush=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        self._sums.clear()
-        self._count = 0
+        self._seen.clear()
