@@ -10,7 +10,7 @@ from unblind.models.registry import family_of
 from unblind.models.weights import on_meta, parameters_by_part
 from unblind.recipe import TrainOptions, load_recipe
 
-PARAMETERS = {  # rounded they are what the pages of the models say: 8.46, 4.3, 2.25, 3.75, 4.44, 0.9 and 8.0 G
+PARAMETERS = {  # rounded as the models' pages have them: 8.46, 4.3, 2.25, 3.75, 4.44, 0.9 and 8.0 G
     "HuggingFaceM4/Idefics3-8B-Llama3": 8_462_086_384,
     "google/gemma-3-4b-it": 4_300_079_472,
     "HuggingFaceTB/SmolVLM2-2.2B-Instruct": 2_246_784_880,

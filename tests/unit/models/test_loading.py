@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import small_model
 from unblind.errors import ModelError
+from unblind.models import loading
 from unblind.models.adapters import add_adapter
 from unblind.models.loading import choose_device, choose_dtype, load
 
@@ -146,6 +148,32 @@ def test_dtypes() -> None:
     assert choose_dtype("auto", torch.device("cpu")) in allowed
     with pytest.raises(ModelError, match="unknown dtype int3"):
         choose_dtype("int3", torch.device("cpu"))
+
+
+class Busy(TorchDispatchMode):
+    """Ten float32 products during a burst and ten in bfloat16 after it would give the wrong one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now, self.products = 0.0, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten.mm.default:
+            self.now += (2 if args[0].dtype == torch.bfloat16 else 1) * (10 if self.products < 12 else 1)
+            self.products += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_faster_data_type_is_found_while_other_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten float32 products during a burst, and ten in bfloat16 after it, would give the wrong one."""
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True})
+    loading._cpu_prefers_bfloat16.cache_clear()
+    try:
+        with Busy() as clock:
+            monkeypatch.setattr(loading.time, "perf_counter", lambda: clock.now)
+            assert choose_dtype("auto", torch.device("cpu")) == torch.float32
+    finally:
+        loading._cpu_prefers_bfloat16.cache_clear()
 
 
 def test_quantization_without_bitsandbytes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
