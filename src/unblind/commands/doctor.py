@@ -21,10 +21,10 @@ def doctor(*, model: str | None = None, revision: str | None = None, attention: 
     Example: `unblind doctor --model google/paligemma2-3b-pt-224`
 
     Args:
-        model: also reckon the memory that fine-tuning and evaluating this one takes, by recipe; a folder with
-            a checkpoint or the id of a model on the hub. Google's need no access for that.
-        revision: of the model on the hub.
-        attention: auto, eager, sdpa or flex, of the language model, to reckon with.
+        model: also estimate the memory for fine-tuning and evaluating this model, by recipe. A folder with a
+            checkpoint, or a model id on the hub; Google's models need no access for this.
+        revision: the model's revision on the hub.
+        attention: the language model's attention for the estimate: auto, eager, sdpa or flex.
     """
     import torch
 
