@@ -116,7 +116,7 @@ def command_line(tokens: Sequence[str] = ()) -> App:
 def _stop() -> NoReturn:
     raise Stopped(
         "stopped by SIGTERM, with nothing half-written;"
-        " the same command goes on where it can (`unblind train` with --resume)"
+        " the same command continues where it can (`unblind train` with --resume)"
     )
 
 
