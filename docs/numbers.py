@@ -2,9 +2,9 @@
 
     python docs/numbers.py --quickstart unblind-quickstart --acknowledgement ack --tasks blind
 
-The folders are those of `unblind quickstart`, of `unblind evaluate` with its adapter on the benchmark's images
-of *Acknowledgement*, and of `unblind evaluate` on `unblind generate --preset blindtest --task all`. After a new
-measurement, `pytest tests/unit/test_numbers.py` names every place whose text is out of date.
+The folders are those of `unblind quickstart`, of `unblind evaluate` with its adapter on the benchmark's
+images of *Acknowledgement*, and of `unblind evaluate` on `unblind generate --preset blindtest --task all`.
+After a new measurement, `pytest tests/unit/test_numbers.py` names every place whose text is out of date.
 """
 
 from __future__ import annotations
@@ -43,14 +43,7 @@ def main() -> None:
             "command": "unblind generate --preset blindtest --task all --out drawn;"
             " unblind evaluate --data drawn --out blind",
             "mean": tasks["mean"]["restricted"],
-            "blind": {
-                name: {
-                    "samples": task["n"],
-                    **estimates(task),
-                    "most_frequent": task["base_rates"]["most_frequent"],
-                }
-                for name, task in tasks["tasks"].items()
-            },
+            "blind": {name: blind(task) for name, task in tasks["tasks"].items()},
         },
     }
     text = json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)
