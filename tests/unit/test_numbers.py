@@ -1,4 +1,4 @@
-"""README, documentation and cards have the figures of docs/numbers.json, which docs/numbers.py makes."""
+"""README, documentation and cards have the figures of docs/numbers.json, which docs/make_numbers.py makes."""
 
 from __future__ import annotations
 

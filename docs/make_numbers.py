@@ -1,6 +1,6 @@
 """Write docs/numbers.json: the measured figures of README and documentation, from their runs.
 
-    python docs/numbers.py --quickstart unblind-quickstart --acknowledgement ack --tasks blind
+    python docs/make_numbers.py --quickstart unblind-quickstart --acknowledgement ack --tasks blind
 
 The folders are those of `unblind quickstart`, of `unblind evaluate` with its adapter on the benchmark's
 images of *Acknowledgement*, and of `unblind evaluate` on `unblind generate --preset blindtest --task all`.
