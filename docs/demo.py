@@ -22,7 +22,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect, sync_playwright
 
 OUT = Path(__file__).parent / "images" / "demo.gif"
-SIZE, WIDTH, COLORS = (1180, 860), 860, 64  # of the window; of the film, whose text stays readable
+SIZE, WIDTH, COLORS = (1180, 860), 860, 128  # of the window; of the film, whose text stays readable
 SCENES = (  # a word, a letter of it, counted from 1, and how long to look at the answers, s
     ("Acknowledgement", 3, 1.8),
     ("Acknowledgement", 9, 1.8),
@@ -60,6 +60,7 @@ def played(page: Page, word: str, letter: int, seconds: float) -> list[tuple[Ima
         frames.append((shot(page), 0.9))
     page.get_by_role("button", name=f"Circle letter {letter}, {word[letter - 1]}").click()
     expect(page.locator(".canvas img")).to_have_attribute("alt", re.compile(f"its letter {letter},"))
+    page.mouse.move(0, 0)  # or the letter below it would look as if it could be clicked on
     answered(page)
     frames.append((shot(page), seconds))
     return frames
@@ -82,7 +83,10 @@ def save(frames: list[tuple[Image.Image, float]]) -> None:
     """Write the film with one palette, so that its colours stay."""
     width, height = SIZE
     small = [image.resize((WIDTH, WIDTH * height // width), Image.Resampling.LANCZOS) for image, _ in frames]
-    palette = small[-1].quantize(COLORS)
+    sheet = Image.new("RGB", (WIDTH, len(small) * small[0].height))
+    for number, image in enumerate(small):
+        sheet.paste(image, (0, number * image.height))
+    palette = sheet.quantize(COLORS)
     film = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in small]
     times = [int(1000 * seconds) for _, seconds in frames]
     film[0].save(OUT, save_all=True, append_images=film[1:], duration=times, loop=0, optimize=True)
