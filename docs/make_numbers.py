@@ -36,7 +36,11 @@ RUNS = {
 }
 _LEFT_OUT = {"rules", "errors", "calibration"}
 _BREAKDOWNS = {"font"}
-_UNNAMED = {"accuracy", "tasks", "by"}  # drawn.blind.grid.restricted, not drawn.blind.tasks.grid.accuracy.restricted
+_UNNAMED = {
+    "accuracy",
+    "tasks",
+    "by",
+}  # drawn.blind.grid.restricted, not drawn.blind.tasks.grid.accuracy.restricted
 
 
 def main(arguments: list[str]) -> None:
@@ -98,7 +102,9 @@ def _share(value: Mapping[str, float]) -> str:
 
 def known(numbers: Mapping[str, Any]) -> dict[str, str]:
     """Every figure by its whole name, such as quickstart.after.restricted."""
-    return {f"{run}.{name}": text for run, entry in numbers.items() for name, text in entry["figures"].items()}
+    return {
+        f"{run}.{name}": text for run, entry in numbers.items() for name, text in entry["figures"].items()
+    }
 
 
 def forms(figure: str) -> tuple[str, ...]:

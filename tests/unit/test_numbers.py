@@ -73,7 +73,12 @@ def test_figures_of_one_task_and_of_several() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("1.0 % (0.5–2.0)", "98.7 % (97.8–99.2)"), ("1.0 %", "98.7 %"), ("0.5–2.0", "97.8–99.2"), ("", "98.7 % (97.8–99.2)")],
+    [
+        ("1.0 % (0.5–2.0)", "98.7 % (97.8–99.2)"),
+        ("1.0 %", "98.7 %"),
+        ("0.5–2.0", "97.8–99.2"),
+        ("", "98.7 % (97.8–99.2)"),
+    ],
 )
 def test_a_new_figure_takes_the_form_of_the_old_one(old: str, new: str) -> None:
     page = "It reaches <!-- n:a.after -->{}<!-- --> here."
@@ -82,6 +87,21 @@ def test_a_new_figure_takes_the_form_of_the_old_one(old: str, new: str) -> None:
 
 def test_a_figure_without_an_interval_is_shown_whole() -> None:
     assert renewed("<!-- n:a -->7<!-- -->", {"a": "8,000"}, "page") == "<!-- n:a -->8,000<!-- -->"
+
+
+def test_a_run_is_written_and_the_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers, page = tmp_path / "numbers.json", tmp_path / "page.md"
+    monkeypatch.setitem(SCRIPT["main"].__globals__, "NUMBERS", numbers)
+    monkeypatch.setitem(SCRIPT["main"].__globals__, "pages", lambda: [page])
+    numbers.write_text(json.dumps({"twin": {"command": "", "figures": {"after.n": "7"}}}), "utf-8")
+    page.write_text("<!-- n:quickstart.n -->8<!-- --> and <!-- n:twin.after.n -->7<!-- -->", "utf-8")
+    (tmp_path / "metrics.json").write_text('{"n": 1000}', "utf-8")
+    SCRIPT["main"]([f"quickstart={tmp_path}"])
+    written = json.loads(numbers.read_text("utf-8"))
+    assert written["quickstart"] == {"command": "unblind quickstart --out DIR", "figures": {"n": "1,000"}}
+    assert (
+        page.read_text("utf-8") == "<!-- n:quickstart.n -->1,000<!-- --> and <!-- n:twin.after.n -->7<!-- -->"
+    )
 
 
 def test_a_mark_or_run_that_nobody_measured_is_refused() -> None:
