@@ -130,7 +130,7 @@ def train(
     estimate = training_memory(config, options, choose_dtype("auto", device), device).total
     print(
         f"{out.name:<26} {speed:8.2f} samples/s   {share:6.1%} of {rate / 1e12:.1f} TFLOP/s   peak"
-        f" {peak / 2**30:.2f} GiB (reckoned: {estimate / 2**30:.2f})",
+        f" {peak / 2**30:.2f} GiB (estimated: {estimate / 2**30:.2f})",
         flush=True,
     )
     figures = {"samples_per_second": speed, "share": share, "peak_gib": peak / 2**30}

@@ -2,9 +2,10 @@
 
 python docs/make_numbers.py quickstart=unblind-quickstart drawn.blind=blind
 
-NAME=FOLDER reads FOLDER/metrics.json; runs that are not named keep their figures. On a page, a figure stands between two
-comments: <!-- n:quickstart.after.restricted -->98.7 % (97.8–99.2)<!-- -->. A page may show all of it, its value (98.7 %)
-or its interval (97.8–99.2): a new figure takes the form of the old one. Read the sentences around those that changed.
+NAME=FOLDER reads FOLDER/metrics.json; runs that are not named keep their figures. On a page, a figure stands
+between two comments: <!-- n:quickstart.after.restricted -->98.7 % (97.8–99.2)<!-- -->. A page may show all of it,
+its value (98.7 %) or its interval (97.8–99.2): a new figure takes the form of the old one. The script prints what
+it changes on the pages; read the sentences around it.
 """
 
 from __future__ import annotations
@@ -31,16 +32,14 @@ RUNS = {
     "twin": "unblind quickstart --model tiny-unmarked --out DIR",
     "acknowledgement.blind": "unblind evaluate --data FILE --out DIR",
     "acknowledgement.after": "unblind evaluate --data FILE --adapter RUN --out DIR",
-    "drawn.blind": "unblind evaluate --data DATA --out DIR, after unblind generate --preset blindtest --task all --out DATA",
-    "drawn.after": "unblind evaluate --data DATA --adapter RUN --out DIR, on the same DATA",
+    # DATA is made by: unblind generate --preset blindtest --task all --out DATA
+    "drawn.blind": "unblind evaluate --data DATA --out DIR",
+    "drawn.after": "unblind evaluate --data DATA --adapter RUN --out DIR",
 }
 _LEFT_OUT = {"rules", "errors", "calibration"}
 _BREAKDOWNS = {"font"}
-_UNNAMED = {
-    "accuracy",
-    "tasks",
-    "by",
-}  # drawn.blind.grid.restricted, not drawn.blind.tasks.grid.accuracy.restricted
+# drawn.blind.grid.restricted, not drawn.blind.tasks.grid.accuracy.restricted
+_UNNAMED = {"accuracy", "tasks", "by"}
 
 
 def main(arguments: list[str]) -> None:

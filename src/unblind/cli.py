@@ -37,7 +37,7 @@ COMMANDS = {
     "demo": "Try it in the browser: draw a picture, ask both models.",
     "export": "Merge an adapter into its base, for plain transformers.",
     "push": "Upload an adapter, a merged model or a dataset to the hub.",
-    "fonts": "List the fonts that can be drawn with.",
+    "fonts": "List the fonts that Unblind can draw with.",
     "doctor": "Say what this machine can run, and what is missing.",
     "pretrain": "Make the embedded tiny model again, from nothing.",
 }
@@ -116,7 +116,7 @@ def command_line(tokens: Sequence[str] = ()) -> App:
 def _stop() -> NoReturn:
     raise Stopped(
         "stopped by SIGTERM, with nothing half-written;"
-        " the same command goes on where it can (`unblind train` with --resume)"
+        " the same command continues where it can (`unblind train` with --resume)"
     )
 
 

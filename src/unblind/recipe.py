@@ -27,59 +27,58 @@ class TrainOptions:
     """Options of a fine-tuning run.
 
     Attributes:
-        data: a dataset folder, a Parquet, CSV or JSON file, the id of a dataset on the Hugging Face Hub; or
-            `stream:`, to draw samples during training, with options of `unblind generate`
-            (`stream:words=random,seed=1`) or a YAML file of them behind it.
+        data: a dataset folder, a Parquet, CSV or JSON file, or the id of a dataset on the Hugging Face Hub.
+            `stream:` draws samples during training, with options of `unblind generate`
+            (`stream:words=random,seed=1`) or a YAML file of them.
         out: the run's folder.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
-        revision: of the model on the hub.
-        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen).
-        prompt: instead of the dataset's own: a name (circled, highlighted, word, ...) or a text.
-        columns: what the dataset calls image, prompt and answer, where they have other names
-            (image=photo,answer=label).
-        adapter: one to start from, a run's folder or one that peft saved; its rank and the like are kept.
-        language: what is trained of the language model: LoRA, all of it, or nothing.
-        projector: likewise, of the projector.
-        vision: likewise, of the vision tower.
-        rank: of the LoRA matrices (peft's r).
+        revision: the model's revision on the hub.
+        max_pixels: scale larger images down to this many pixels, for models that keep image sizes (Qwen).
+        prompt: a question instead of the dataset's own: a name (circled, highlighted, word, ...) or any text.
+        columns: the dataset's names for image, prompt and answer, if they differ (image=photo,answer=label).
+        adapter: an adapter to start from: a run's folder, or one that peft saved. It keeps its own rank.
+        language: how the language model is trained: lora, full or frozen.
+        projector: how the projector is trained.
+        vision: how the vision tower is trained.
+        rank: rank of the LoRA matrices (peft's r).
         alpha: LoRA's scale is alpha / rank.
-        dropout: on LoRA's input.
+        dropout: dropout on LoRA's input.
         rslora: scale by alpha / sqrt(rank) instead.
         dora: train magnitudes as well (DoRA).
         target_modules: module names for LoRA, instead of all linear layers of the chosen parts.
-        quantization: of the language model's weights but embeddings and head, with bitsandbytes.
-        double_quantization: of nf4's scales as well: 0.4 bits a weight less.
-        quantize_vision: also vision tower and projector, where it costs most and saves least.
+        quantization: quantize the language model's weights, except embeddings and head, with bitsandbytes.
+        double_quantization: quantize nf4's scales as well, which saves 0.4 bits a weight.
+        quantize_vision: also quantize vision tower and projector, where it costs most and saves least.
         epochs: passes over the data, if max-steps is not given.
         max_steps: optimizer steps.
-        batch_size: samples a forward pass.
-        accumulation: forward passes an optimizer step.
-        learning_rate: at its peak.
-        language_lr: instead, for the language model.
-        projector_lr: instead, for the projector.
-        vision_lr: instead, for the vision tower.
-        scheduler: as transformers.Trainer names it.
-        warmup_steps: in which the learning rate rises from zero.
-        weight_decay: decoupled, per step and learning rate.
-        max_grad_norm: to which gradients are clipped.
-        optimizer: as transformers.Trainer names it.
-        attention: of the language model. auto: sdpa where its family allows it, else eager. flex takes less
-            memory where sdpa cannot be had, as with Gemma 2; its gradients on a GPU are untested.
-        gradient_checkpointing: less memory, a third more time.
-        drop_blank: train without the patches that are blank paper: faster.
-        cache_features: a folder in which to keep what a frozen vision tower makes of each image.
-        seed: of weights and order; on a CPU the same seed gives the same adapter, bit for bit.
-        log_every: steps.
-        eval_every: steps between accuracies on the validation split; 0: never.
-        eval_samples: at most so many.
-        early_stopping: end after so many accuracies without improvement; 0: never.
+        batch_size: samples per forward pass.
+        accumulation: forward passes per optimizer step.
+        learning_rate: the peak learning rate.
+        language_lr: another learning rate for the language model.
+        projector_lr: another learning rate for the projector.
+        vision_lr: another learning rate for the vision tower.
+        scheduler: learning-rate scheduler, as transformers.Trainer names it.
+        warmup_steps: steps in which the learning rate rises from zero.
+        weight_decay: decoupled weight decay.
+        max_grad_norm: gradients are clipped to this norm.
+        optimizer: optimizer, as transformers.Trainer names it.
+        attention: the language model's attention. auto is sdpa if the family has it, else eager. flex takes
+            less memory than eager for models without sdpa, such as Gemma 2; its gradients are untested.
+        gradient_checkpointing: use less memory and a third more time.
+        drop_blank: train without patches of blank paper, which is faster.
+        cache_features: a folder for the outputs of a frozen vision tower, one for each image.
+        seed: seed of weights and order. On a CPU the same seed gives the same adapter, bit for bit.
+        log_every: steps between lines of the log.
+        eval_every: steps between evaluations on the validation split; 0 means never.
+        eval_samples: the most validation samples to use.
+        early_stopping: stop after this many evaluations without improvement; 0 means never.
         report_to: trackers that transformers.Trainer knows (tensorboard, wandb, ...).
-        run_name: what they call the run; by default the name of its folder.
-        project: what they file it under.
+        run_name: the run's name in the trackers. The default is its folder's name.
+        project: the project's name in the trackers.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
-        workers: processes that prepare batches; 0: the training process itself.
-        resume: go on with this folder's run after an interruption, or for more steps than it has done
+        workers: number of processes that prepare batches; 0 means the training process itself.
+        resume: continue this folder's run after an interruption, or for more steps than it has done
             (--max-steps).
     """
 
@@ -221,7 +220,7 @@ class PretrainOptions:
         frozen: share of the second stage in which the tower is kept as it is.
         tower_lr: the tower's share of the learning rates after that.
         polish_lr: the third stage's share of the peak learning rates.
-        start: a checkpoint that has the first two stages behind it, to go on with the third.
+        start: a checkpoint after the first two stages, to continue with the third.
         font_sources: where lessons take their fonts from: bundled, system, folders, files.
         families: those to take; none named: all. Held-out families are never taken.
         neighbours: those to take more often, as they resemble fonts that matter.

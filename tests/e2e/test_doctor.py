@@ -27,7 +27,7 @@ def test_fonts_and_doctor(unblind: Run) -> None:
 def test_doctor_names_the_recipe_that_fits(
     unblind: Run, monkeypatch: pytest.MonkeyPatch, gib: int, says: str
 ) -> None:
-    jobs = [  # as reckoned for the 3 B model at 224 px, in GiB
+    jobs = [  # as estimated for the 3 B model at 224 px, in GiB
         ("paligemma2-3b-lora", 8, 6.9),
         ("paligemma2-3b-lora", 1, 6.0),
         ("paligemma2-3b-qlora", 8, 4.1),
@@ -35,13 +35,13 @@ def test_doctor_names_the_recipe_that_fits(
         (None, 32, 0.1),
     ]
     made = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in jobs]
-    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_, **__: iter(made))
+    monkeypatch.setattr("unblind.models.memory_estimate.estimated_jobs", lambda *_, **__: iter(made))
     monkeypatch.setattr("unblind.runtime.device_memory.total_memory", lambda _: gib * 2**30)
     done = unblind("doctor", "--model", "google/paligemma2-3b-pt-224")
     assert done.code == 0 and says in done.out, done.out
 
 
-def test_doctor_reckons_a_model(unblind: Run) -> None:
+def test_doctor_estimates_a_model(unblind: Run) -> None:
     done = unblind("doctor", "--model", "tiny")
     lines = [line.strip() for line in done.out.splitlines()]
     rows = [line.split() for line in lines if line.startswith(("train, tiny", "evaluate"))]

@@ -1,4 +1,4 @@
-"""The figures of README, docs and cards are those of docs/numbers.json, which a script writes from finished runs."""
+"""The figures of README, docs and cards are those of docs/numbers.json, which docs/make_numbers.py writes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def test_the_pages_take_their_main_figures_from_there() -> None:
     used = {mark["name"] for page in SCRIPT["pages"]() for mark in MARK.finditer(page.read_text("utf-8"))}
     assert {"quickstart.blind.restricted", "quickstart.after.restricted"} <= used
     assert {run.partition(".")[0] for run in NUMBERS} <= {name.partition(".")[0] for name in used}
+
+
+def test_the_card_of_tiny_has_the_figures_of_the_blind_model() -> None:
+    card = " ".join((ROOT / "src/unblind/tiny/checkpoint/README.md").read_text("utf-8").split())
+    for name in ("quickstart.blind.restricted", "quickstart.blind.base_rates.first_letter"):
+        assert KNOWN[name] in card
 
 
 def test_the_published_figures_are_those_of_the_package() -> None:
@@ -105,7 +111,7 @@ def test_a_run_is_written_and_the_others_stay(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_mark_or_run_that_nobody_measured_is_refused() -> None:
-    with pytest.raises(UnblindError, match="no figure is called a.b"):
+    with pytest.raises(UnblindError, match=r"no figure is called a\.b"):
         renewed("<!-- n:a.b -->7<!-- -->", {}, "page")
     with pytest.raises(UnblindError, match="no such run"):
         SCRIPT["main"](["nothing=folder"])

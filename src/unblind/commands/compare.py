@@ -19,15 +19,14 @@ def compare(
     Example: `unblind compare after published:GPT-4o`
 
     Args:
-        a: a predictions.parquet, the folder of `unblind evaluate` that holds one, or published:MODEL, whose
-            answers to the benchmark's images came with these; or what another program saved, as for
-            `unblind score`.
-        b: likewise; one of the two must be predictions.
-        by: which answers count: restricted, free, or free ones by a rule (exact, any-case, lenient, paper,
-            vlmevalkit, lmms-eval). A published record is as published.
-        prompt: which question the published model answered: the name of a task's prompt (circled,
-            highlighted), or a text; by default the samples' own.
-        out: a JSON file to write the numbers to as well.
+        a: a predictions.parquet; the folder of `unblind evaluate` that holds one; a file of another program,
+            as for `unblind score`; or published:MODEL, a model that the benchmark's own files record.
+        b: the same. At least one of the two must be predictions.
+        by: the answers to compare: restricted, free, or free answers by a rule (exact, any-case, lenient,
+            paper, vlmevalkit, lmms-eval). It applies only to your predictions, not to published ones.
+        prompt: the question that the published model answered: the name of a task's prompt (circled,
+            highlighted), or any text. The default is the samples' own.
+        out: also write the numbers to this JSON file.
     """
     from unblind.evaluation.saved_replies import read_replies
     from unblind.runtime.outputs import write_json

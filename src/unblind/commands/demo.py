@@ -29,24 +29,25 @@ def demo(
     dtype: Machine[str] = "auto",
     revision: Machine[str | None] = None,
 ) -> None:
-    """Open a web page to try it on: make a picture, and compare what the blind and the cured model answer.
+    """Open a web page: make a picture, and compare the answers of the blind and the fine-tuned model.
 
     Example: `unblind demo --adapter unblind-quickstart/train`
 
     Args:
-        adapter: an adapter's folder, or a run folder of `unblind train`; without one there is no cured model.
+        adapter: an adapter's folder, or a run folder of `unblind train`. Without it, the blind model answers
+            alone.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
-        task: what is drawn and asked.
-        fonts: of tasks that draw words: `bundled`, `system`, folders, or font files.
-        prompt: the question: one of the task's by name, or a text; by default its first.
-        host: the address to listen on; the default is reached from this machine alone.
-        port: 0 takes any free one.
+        task: the task to draw and ask.
+        fonts: for tasks that draw words: `bundled`, `system`, folders, or font files.
+        prompt: the question: the name of one of the task's, or any text. The default is the first.
+        host: the address to listen on. Only this machine reaches the default.
+        port: the port; 0 takes any free one.
         root_path: where a proxy shows the page: a path such as /demo, or the whole address.
-        password: that visitors have to name, with any user's name. In the environment nobody here sees it.
-        share: show the page under a public address, too, by Gradio's tunnel; only with a password.
+        password: visitors must enter it, with any user name. In the environment, other users cannot see it.
+        share: also show the page under a public address, through Gradio's tunnel. It needs a password.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
-        revision: of the model on the hub.
+        revision: the model's revision on the hub.
     """
     from unblind.demo import serve as server
     from unblind.demo.ask import Models

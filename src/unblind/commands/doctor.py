@@ -21,10 +21,10 @@ def doctor(*, model: str | None = None, revision: str | None = None, attention: 
     Example: `unblind doctor --model google/paligemma2-3b-pt-224`
 
     Args:
-        model: also reckon the memory that fine-tuning and evaluating this one takes, by recipe; a folder with
-            a checkpoint or the id of a model on the hub. Google's need no access for that.
-        revision: of the model on the hub.
-        attention: auto, eager, sdpa or flex, of the language model, to reckon with.
+        model: also estimate the memory for fine-tuning and evaluating this model, by recipe. A folder with a
+            checkpoint, or a model id on the hub; Google's models need no access for this.
+        revision: the model's revision on the hub.
+        attention: the language model's attention for the estimate: auto, eager, sdpa or flex.
     """
     import torch
 
@@ -51,7 +51,7 @@ def doctor(*, model: str | None = None, revision: str | None = None, attention: 
         print(line)
     if model is not None:
         _describe(model, revision)
-        _reckon(model, revision, device, attention)
+        _show_estimates(model, revision, device, attention)
 
 
 def _describe(name: str, revision: str | None) -> None:
@@ -70,20 +70,20 @@ def _describe(name: str, revision: str | None) -> None:
         print(f"{part:<9} {count:,} parameters in {', '.join(family.parts[part])}")
 
 
-def _reckon(name: str, revision: str | None, device: torch.device, attention: Attention) -> None:
+def _show_estimates(name: str, revision: str | None, device: torch.device, attention: Attention) -> None:
     """A table of memory by recipe, and which recipe fits."""
     from rich.console import Console
     from rich.table import Column, Table
 
     from unblind.models.loading import choose_dtype
-    from unblind.models.memory_estimate import fitting_job, reckon
+    from unblind.models.memory_estimate import estimated_jobs, fitting_job
     from unblind.runtime.device_memory import total_memory
 
     dtype = choose_dtype("auto", device)
     limit = total_memory(device)
     held = ("weights", "adapter", "optimizer", "activations", "logits", "total")
     table = Table(Column("GiB", no_wrap=True), "batch", *held, box=None)
-    jobs = list(reckon(name, revision, dtype, device, attention=attention))
+    jobs = list(estimated_jobs(name, revision, dtype, device, attention=attention))
     for job in jobs:
         memory = job.memory
         parts = (memory.weights, memory.adapter, memory.optimizer, memory.activations, memory.logits)

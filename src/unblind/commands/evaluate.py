@@ -53,33 +53,32 @@ def evaluate(
         out: the folder for the results.
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
         adapter: an adapter's folder, or a run folder of `unblind train`.
-        split: of the dataset; by default the held-out one.
-        columns: what the dataset calls image, prompt and answer, where they have other names:
-            image=photo,answer=label.
-        task: only the dataset's rows of these tasks; by default all of them.
-        prompt: instead of the dataset's own: the name of one of the task's (for letters circled, highlighted,
-            circled-braces, highlighted-braces, read, word), or a text; `answer en ` may come before it. each:
-            all questions that the task and the model's family offer, one after the other; the best counts.
-        limit: only the first so many samples.
-        free: also decode free answers; --no-free leaves them out.
-        max_new_tokens: where a free answer is cut off, but not before the right one would end.
-        blank: also ask about a white image: what the model answers without seeing anything. It costs one
-            image a distinct question; --no-blank leaves it out.
-        uncircled: also ask about each picture without what the answer depends on, such as the word without
-            its ellipse; needs the scenes of our own Parquet datasets.
-        occlusion: also leave out one part of each picture after another, such as the ellipse, the circled
-            letter or another one, and write occlusion.json; needs the scenes too.
-        contrast: also ask about each picture's twin, which differs in one small thing by which the right
-            answer changes, and count the pairs of which both are right; needs the scenes too.
-        batch_size: samples at once; half as many each time that the memory runs out.
+        split: the dataset's split. The default is the held-out one.
+        columns: the dataset's names for image, prompt and answer, if they differ: image=photo,answer=label.
+        task: use only the dataset's rows of these tasks. The default is all.
+        prompt: a question instead of the dataset's own: the name of one of the task's (for letters: circled,
+            highlighted, circled-braces, highlighted-braces, read, word), or any text; `answer en ` may come
+            before it. `each` asks all questions of the task and the model's family; the best one counts.
+        limit: use only the first LIMIT samples.
+        free: also decode free answers; --no-free skips them.
+        max_new_tokens: the longest free answer, in tokens; longer if the right answer is longer.
+        blank: also ask about a white image, to measure answers without sight. It costs one image for each
+            distinct question; --no-blank skips it.
+        uncircled: also ask about each picture without the part that decides the answer, such as the word
+            without its ellipse. It needs the scenes of our own Parquet datasets.
+        occlusion: also cover one part of each picture after another, such as the ellipse, the circled letter
+            or another letter, and write occlusion.json. It needs the scenes too.
+        contrast: also ask about a twin of each picture, which differs in one small thing that changes the
+            right answer, and count the pairs with both answers right. It needs the scenes too.
+        batch_size: samples a batch; halved each time that memory runs out.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
-        revision: of the model on the hub.
-        quantization: of the model's language side, with bitsandbytes.
-        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
-            default as the adapter was trained, or else as the checkpoint has it.
-        attention: auto, eager, sdpa or flex, of the language model; flex takes less memory where sdpa cannot
-            be had, as with Gemma 2.
+        revision: the model's revision on the hub.
+        quantization: quantize the language model, with bitsandbytes.
+        max_pixels: scale larger images down to this many pixels, for models that keep image sizes (Qwen). The
+            default is what the adapter was trained with, or else the checkpoint's own.
+        attention: the language model's attention: auto, eager, sdpa or flex. flex takes less memory than
+            eager for models that cannot use sdpa, such as Gemma 2.
     """
     from unblind.data.columns import columns_named
     from unblind.data.reading import read

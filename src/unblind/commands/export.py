@@ -19,23 +19,24 @@ def export(
     samples: int = 16,
     results: tuple[Path, ...] = (),
 ) -> None:
-    """Merge an adapter into its base: a checkpoint for plain transformers and the common servers.
+    """Merge an adapter into its base, as a checkpoint for plain transformers and the common servers.
 
-    It is saved, loaded again, and has to answer drawn samples as base and adapter do; else nothing is left.
+    The command loads the saved checkpoint and compares its answers to drawn samples with those of base and
+    adapter. If they differ, it removes the checkpoint.
 
     Example: `unblind export --adapter run --out merged`
 
     Args:
         adapter: a run folder of `unblind train`, or an adapter's folder.
         out: a new or empty folder for the checkpoint.
-        model: the adapter's base: `tiny`, a folder with a checkpoint, or the id of a model on the hub; by
-            default what the run names.
-        dtype: to save in: auto (the base's own), float32, bfloat16 or float16.
-        device: auto, cpu, cuda or mps. Merging is done in float32, four bytes a weight, on the CPU if
-            the device is too small for that.
-        revision: of the base on the hub.
-        samples: drawn, to check it with.
-        results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
+        model: the adapter's base: `tiny`, a folder with a checkpoint, or a model id on the hub. By default
+            the one that the run names.
+        dtype: the data type to save: auto (the base's own), float32, bfloat16 or float16.
+        device: auto, cpu, cuda or mps. Merging takes place in float32, four bytes a weight, and on the CPU if
+            the device is too small.
+        revision: the base's revision on the hub.
+        samples: number of drawn samples for the check.
+        results: folders of `unblind evaluate` for the card. The command finds those of a quickstart itself.
     """
     from unblind.sharing.export import export as run
 

@@ -11,14 +11,14 @@ from unblind.tasks.fonts import family_splits, find_fonts
 
 
 def fonts(*sources: str, bold: bool = True, italic: bool = True, left_out: bool = False) -> None:
-    """List the font families that can be drawn with, and the split that each belongs to.
+    """List the font families that Unblind can draw with, and the split of each.
 
     Example: `unblind fonts bundled system ~/fonts`
 
     Args:
         sources: `bundled` (the default), `system`, folders or font files.
-        bold: --no-bold leaves bold fonts out.
-        italic: --no-italic leaves italic fonts out.
+        bold: --no-bold leaves out bold fonts.
+        italic: --no-italic leaves out italic fonts.
         left_out: list the files that cannot be used, each with its reason.
     """
     library = find_fonts(*sources, bold=bold, italic=italic)

@@ -22,15 +22,15 @@ def generate(
 ) -> None:
     """Make a dataset: words with one letter circled, in splits that share neither words nor font families.
 
-    Or of other tasks (`--task`), in splits that share no scene.
+    `--task` draws other tasks, in splits that share no scene.
 
     Example: `unblind generate --out circles --train 10000 --validation 500 --test 1000`
 
     Args:
-        out: the dataset's folder; the same call completes it after an interruption.
-        workers: processes; 0 means all cores. The bytes do not depend on it.
-        engine: `local`, or `ray`: all machines of the Ray cluster that RAY_ADDRESS names (or one that is
-            started here). Each must see the dataset's folder. The bytes are the same.
+        out: the dataset's folder. The same command completes it after an interruption.
+        workers: number of processes; 0 means all cores. The bytes do not depend on it.
+        engine: `local`, or `ray` for all machines of the Ray cluster that RAY_ADDRESS names (or of a new one
+            on this machine). Each must see the dataset's folder. The bytes are the same.
         options: what to draw.
     """
     generation.generate(out, options, workers=workers, engine=engine)

@@ -48,25 +48,25 @@ def predict(
 
     Example: `unblind predict --adapter run photo.png`
 
-    An image that cannot be read does not end the others; the exit code is 2 then.
+    If an image cannot be read, the command answers the others and ends with exit code 2.
 
     Args:
         images: PNG, JPEG, WebP, GIF, BMP or TIFF files, folders of them, or quoted patterns ("scans/*.png").
         model: `tiny`, a folder with a checkpoint, or the id of a model on the hub.
-        adapter: an adapter's folder, or a run folder of `unblind train`; without one the model is blind.
-        task: whose answers there are to choose from.
-        prompt: the question: the name of one of the task's (for letters circled, highlighted, circled-braces,
-            highlighted-braces, read), or a text; by default the task's first.
-        questions: a file of questions instead: a text file with one a line, each about every image; or a CSV,
-            JSON or JSON-lines file with the columns prompt and image, paths as seen from the file.
-        json: print one JSON object an image, with the five likeliest answers.
-        batch_size: images at once; half as many each time that the memory runs out.
+        adapter: an adapter's folder, or a run folder of `unblind train`. Without it, the model is blind.
+        task: the task whose answers the model chooses from.
+        prompt: the question: the name of one of the task's (for letters: circled, highlighted,
+            circled-braces, highlighted-braces, read), or any text. The default is the task's first.
+        questions: a file of questions instead. In a text file, each line is asked about every image. A CSV,
+            JSON or JSON-lines file has the columns prompt and image, with paths relative to the file.
+        json: print a JSON object for each image, with the five likeliest answers.
+        batch_size: images a batch; halved each time that memory runs out.
         device: auto, cpu, cuda or mps.
         dtype: auto, float32, bfloat16 or float16.
-        revision: of the model on the hub.
-        quantization: of the model's language side, with bitsandbytes.
-        max_pixels: scale larger images down to so many pixels, where a model keeps their size (Qwen); by
-            default as the adapter was trained, or else as the checkpoint has it.
+        revision: the model's revision on the hub.
+        quantization: quantize the language model, with bitsandbytes.
+        max_pixels: scale larger images down to this many pixels, for models that keep image sizes (Qwen). The
+            default is what the adapter was trained with, or else the checkpoint's own.
     """
     from unblind.evaluation.batches import BatchSize
     from unblind.models.loading import load

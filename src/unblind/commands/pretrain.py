@@ -16,14 +16,14 @@ def pretrain(
     recipe: str | None = None,
     options: Annotated[PretrainOptions, Parameter(name="*")] = PretrainOptions(),
 ) -> None:
-    """Make the embedded tiny model again, from nothing: up to three hours on two cores.
+    """Make the embedded tiny model again, from nothing. It takes up to three hours on two cores.
 
     Example: `unblind pretrain --recipe tiny-base --out base`
 
     Args:
-        out: the folder; the same call goes on after an interruption.
+        out: the output folder. The same command continues after an interruption.
         recipe: a YAML file with any of these options; flags override it.
-        options: of the three stages.
+        options: options of the three stages.
     """
     del recipe  # read by the command line before
     from unblind.tiny.pretrain import pretrain as run

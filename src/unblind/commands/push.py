@@ -21,14 +21,14 @@ def push(
 
     Example: `unblind push run USER/NAME --results after --dataset USER/circles --private`
 
-    It needs `hf auth login`, or HF_TOKEN, with a token that may write.
+    It needs `hf auth login` or HF_TOKEN, with a token that has write access.
 
     Args:
-        folder: of `unblind train`, `export` or `generate`; it is recognised by what it holds.
-        repo: USER/NAME; made if it is not there.
-        private: only you see it.
-        results: folders of `unblind evaluate`, for the card; a quickstart's are found by themselves.
-        dataset: what the evaluated data is called on the hub (push it first); the hub's leaderboards need it.
+        folder: a folder of `unblind train`, `export` or `generate`, recognised by its content.
+        repo: USER/NAME. It is created if it does not exist.
+        private: create a private repository.
+        results: folders of `unblind evaluate` for the card. The command finds those of a quickstart itself.
+        dataset: the id of the evaluated data on the hub (push it first). The hub's leaderboards need it.
     """
     from unblind.sharing import upload as sharing
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 _FAMILIAR = {  # what a step says of a model that comes along, and of any other
-    True: "Asking the blind model. It learnt to read printed words, but never heard these questions.",
-    False: "Asking the model as it is, by each question that it may know; the best of them counts.",
+    True: "Asking the blind model. It can read printed words, but has never seen these questions.",
+    False: "Asking the model before fine-tuning, with each question that it may know. The best one counts.",
 }
 
 
@@ -39,20 +39,20 @@ def quickstart(
 ) -> None:
     """Draw a dataset, measure the blind model, fine-tune it, measure it again, and make the report.
 
-    An embedded model takes minutes on a CPU; a real one takes a GPU, and the recipe that fits it. The same
-    call goes on after an interruption.
+    The embedded model takes minutes on a CPU. A real model needs a GPU, and gets the recipe that fits it.
+    The same command continues after an interruption.
 
     Example: `unblind quickstart --out demo`
 
     Args:
         out: the folder for data, runs, metrics.json and report.html.
-        task: what the model is to see: one task, several, or `all`; NAME=2 gives one a double share.
-        seed: of the drawing and of the training.
-        train: images of each task to learn from. Half of the words with a circled letter are random strings.
+        task: the task to learn: one, several, or `all`; NAME=2 gives one a double share.
+        seed: seed of the drawing and the training.
+        train: training images of each task. Half of the circled words are random strings.
         validation: images to watch the training with.
-        test: held-out images, of scenes, words and font families that no training has seen.
-        model: tiny; tiny-unmarked, its twin whose tower was never taught to mark circled letters; a folder
-            with a checkpoint, or the id of a model on the hub, such as google/paligemma2-3b-pt-224.
+        test: held-out images, with scenes, words and font families that no training has seen.
+        model: tiny; tiny-unmarked, its twin whose vision tower was not pre-trained to detect circled
+            letters; a folder with a checkpoint; or a model id on the hub (google/paligemma2-3b-pt-224).
     """
     from unblind.data.generation import generate
     from unblind.models.embedded import EMBEDDED

@@ -11,8 +11,8 @@ def report(*folders: Path, out: Path = Path("report.html")) -> None:
     Example: `unblind report blind after --out report.html`
 
     Args:
-        folders: quickstart or evaluation folders (and training runs, for their curves); evaluations of the
-            same samples are compared in the order given.
+        folders: quickstart or evaluation folders, and training runs for their curves. Evaluations of the same
+            samples are compared in this order.
         out: the HTML file.
     """
     from unblind.errors import DatasetError

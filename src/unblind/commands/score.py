@@ -19,7 +19,7 @@ def score(
     task: str | None = None,
     out: Path | None = None,
 ) -> None:
-    """Score saved replies under any rule, without the model: ours, or those that other programs saved.
+    """Score saved replies by any rule, without the model: replies of `unblind evaluate` or of other programs.
 
     Example: `unblind score after --rule vlmevalkit`
 
@@ -27,12 +27,12 @@ def score(
         predictions: a predictions.parquet, or the folder of `unblind evaluate` that holds one; or a Parquet,
             CSV, JSON or JSON-lines file, such as lmms-eval's samples, VLMEvalKit's workbook (.xlsx), or an
             Inspect log.
-        rule: exact, any-case, lenient, paper, vlmevalkit or lmms-eval (docs/scoring.md says what each
-            counts); all of them side by side if none is named.
-        columns: what another program's file calls them, where that is not clear: reply=text,answer=label
+        rule: exact, any-case, lenient, paper, vlmevalkit or lmms-eval (docs/scoring.md explains them). The
+            default is all of them, side by side.
+        columns: the names of another program's columns, if they are not recognised: reply=text,answer=label
             (and id, prompt, task).
-        task: which task another program's file is about, where it does not say.
-        out: a JSON file to write the numbers to as well.
+        task: the task of another program's file, if the file does not name it.
+        out: also write the numbers to this JSON file.
     """
     from unblind.data.columns import columns_named
     from unblind.errors import DatasetError

@@ -21,16 +21,16 @@ def train(
     push_to: Watching[str | None] = None,
     options: Annotated[TrainOptions, Parameter(name="*")],
 ) -> None:
-    """Fine-tune a model with LoRA, on a dataset's split `train`, watched on its split `validation`.
+    """Fine-tune a model with LoRA on a dataset's split `train`, and watch it on the split `validation`.
 
     Example: `unblind train --data circles --out run --recipe tiny`
 
     Args:
-        recipe: a YAML file with any of these options, or the name of one that comes along (tiny,
-            paligemma2-3b-qlora, ...); flags override it.
-        push_to: USER/NAME, a private repository on the hub, to which the adapter of each checkpoint goes: a
-            commit each, with a card.
-        options: the run.
+        recipe: a YAML file with any of these options, or the name of one in the package (tiny,
+            paligemma2-3b-qlora, ...). Flags override it.
+        push_to: USER/NAME, a private repository on the hub, which gets each checkpoint's adapter with a card,
+            one commit each.
+        options: options of the run.
     """
     del recipe  # read by the command line before
     from unblind.runtime.distributed import is_main_process

@@ -19,20 +19,20 @@ DEFAULT_PROMPT = "circled"  # stands for the first prompt of each task
 
 @dataclass(frozen=True)
 class DatasetOptions:
-    """What any dataset is made of.
+    """Options of any dataset.
 
     Attributes:
-        train: number of images.
-        validation: number of images; no other split has their words and font families, or their scenes.
-        test: likewise.
-        seed: same seed, same bytes.
-        task: what is drawn and asked: one task, several in turn, or `all`; NAME=2 gives one a double share.
-        knobs: options of the tasks that have no flag: NAME=VALUE, or NAME=VALUE VALUE for two.
-        replay: share of the training images that ask to read a word instead, so that reading is not unlearnt.
-        prompt: the question, or the name of one of the task's; `each`: all of its questions in turn. `{word}`
-            stands for the word itself.
-        shift: change how every image looks, and no answer: `wobble`, `rotation`, `texture`, `noise`, `jpeg`;
-            for test sets that tell sight from knowing our drawings, or for training on more variety.
+        train: number of training images.
+        validation: number of validation images. No other split has their words, font families or scenes.
+        test: number of test images. No other split has their words, font families or scenes.
+        seed: the same seed gives the same bytes.
+        task: the task to draw and ask: one, several in turn, or `all`; NAME=2 gives one a double share.
+        knobs: task options that have no flag: NAME=VALUE, or NAME=VALUE VALUE for a range.
+        replay: share of training images that ask to read a word instead, so that the model keeps its reading.
+        prompt: the question, or the name of one of the task's. `each` uses all of its questions in turn.
+            `{word}` stands for the word itself.
+        shift: change how every image looks, but no answer: `wobble`, `rotation`, `texture`, `noise`, `jpeg`.
+            It tests whether a model sees or only knows our drawings, and gives training more variety.
         layout: `parquet`, or `imagefolder`: PNG files and a metadata.csv for each split.
         preset: `blindtest` draws the benchmark's images again, into the test split: of circled letters 1,248,
             which need Open Sans, and Helvetica or Liberation Sans. `notebook` draws the original notebook's

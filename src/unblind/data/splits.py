@@ -79,7 +79,7 @@ def _named(name: str, patterns: Mapping[str, re.Pattern[str]]) -> list[str]:
 def _only(path: PurePath, splits: Sequence[str]) -> str | None:
     if len(set(splits)) > 1:
         raise DatasetError(
-            f"{path}: its name stands for the splits {' and '.join(ordered(splits))}; rename it after one"
+            f"{path}: its name belongs to the splits {' and '.join(ordered(splits))}; rename it after one"
         )
     return splits[0] if splits else None
 
@@ -92,7 +92,7 @@ def check_complete(folder: Path, found: Mapping[str, Sequence[Path]]) -> None:
         if missing:
             raise DatasetError(
                 f"{folder}: incomplete, there is no {' and no '.join(missing)} split yet;"
-                " run the same `unblind generate` again, which goes on where it stopped"
+                " run the same `unblind generate` again, which continues where it stopped"
             )
     for split, paths in found.items():
         sets: dict[tuple[Path, str, str], set[str]] = {}

@@ -39,7 +39,7 @@ class BatchSize:
         """What `ask(start, stop)` returns for all of `count` samples, `value` of them at a time.
 
         Raises:
-            ModelError: the memory does not suffice for a single one.
+            ModelError: there is not enough memory for a single one.
         """
         results: list[T] = []
         while len(results) < count:
@@ -58,14 +58,14 @@ class BatchSize:
     def _halve(self, tried: int, reason: str) -> None:
         if tried == 1:
             raise ModelError(
-                f"the memory does not suffice for a single sample ({reason}); take --quantization nf4 or"
-                " --dtype bfloat16; `unblind doctor --model` reckons it"
+                f"there is not enough memory for a single sample ({reason}); take --quantization nf4 or"
+                " --dtype bfloat16; `unblind doctor --model` estimates it"
             )
         self.value = (tried + 1) // 2
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         print(
-            f"the memory does not suffice for {tried} samples at once; going on with {self.value}"
+            f"there is not enough memory for {tried} samples at once; continuing with {self.value}"
             " (--batch-size)",
             file=sys.stderr,
             flush=True,

@@ -44,4 +44,4 @@ def trainable_attention(attention: Attention, device: torch.device) -> Attention
 @lru_cache(maxsize=64)
 def say_without(attention: Attention, reason: str, instead: str) -> None:
     """Say, once, that an attention cannot be had, and which takes its place."""
-    print(f"--attention {attention}: {reason}; going on with {instead}", file=sys.stderr, flush=True)
+    print(f"--attention {attention}: {reason}; continuing with {instead}", file=sys.stderr, flush=True)

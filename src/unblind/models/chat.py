@@ -39,7 +39,7 @@ class ChatFamily(Family):
     def image_states(self, model: PreTrainedModel, batch_size: int) -> Tensor:
         """What the language model gets of an image a row, for `logits_on_meta`: (B, N, width).
 
-        Raises NotImplementedError where a family does not say; its memory cannot be reckoned then.
+        Raises NotImplementedError where a family does not say; its memory cannot be estimated then.
         """
         raise NotImplementedError(f"{self.name} does not say what its images take")
 

@@ -39,7 +39,7 @@ class Family(ABC):
         fixed_grid: whether each image becomes one token a patch, as many for every image (`FixedGrid`).
         chat_template: for servers, where a processor has none of its own.
         cures: the recipes to begin with, the fastest first.
-        recipes: those whose memory is reckoned: the cures, and others.
+        recipes: those whose memory is estimated: the cures, and others.
     """
 
     name: ClassVar[str]

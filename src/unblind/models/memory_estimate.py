@@ -152,7 +152,7 @@ class Job:
     memory: Memory
 
 
-def reckon(
+def estimated_jobs(
     name: str,
     revision: str | None,
     dtype: torch.dtype,
@@ -194,7 +194,7 @@ def _logits(base: PreTrainedModel, batch_size: int, answer: int, cached_vision: 
 
 
 def _choose_attention(base: PreTrainedModel, attention: Attention, device: torch.device) -> None:
-    """Have a model on the meta device compute as it does on `device`, its fused attentions reckoned as such.
+    """Have a model on the meta device compute as it does on `device`, its fused attentions estimated as such.
 
     PyTorch's own would fall back to the plain one there.
     """
@@ -227,7 +227,7 @@ def _fused(_: nn.Module, query: Tensor, key: Tensor, value: Tensor, *__: Any, **
     return _Fused.apply(query, key, value).transpose(1, 2).contiguous(), None  # type: ignore[no-untyped-call]
 
 
-FUSED = "unblind_reckoned"
+FUSED = "unblind_estimated"
 AttentionInterface.register(FUSED, _fused)
 AttentionMaskInterface.register(FUSED, lambda *_, **__: None)
 

@@ -1,4 +1,4 @@
-"""The published shapes of PaliGemma 1 and 2: to reckon with where the weights are out of reach."""
+"""The published shapes of PaliGemma 1 and 2: for estimates without the weights."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
-SIDE = 448  # pixels of the square image that memory is reckoned with
+SIDE = 448  # pixels of the square image that memory is estimated with
 
 
 class Qwen25VL(ChatFamily):

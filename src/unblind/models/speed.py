@@ -1,4 +1,4 @@
-"""How long work takes on a device, reckoned from the operations in it and the device's own rate."""
+"""How long work takes on a device, estimated from the operations in it and the device's own rate."""
 
 from __future__ import annotations
 

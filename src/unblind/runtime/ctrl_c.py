@@ -25,7 +25,7 @@ EXIT_CODE = 130  # 128 + 2: how a shell reports an end by SIGINT
 
 _SECONDS_TO_CLEAN_UP = 1.5
 _SENTENCE = (
-    "stopped by Ctrl-C, with nothing half-written; the same command goes on where it can"
+    "stopped by Ctrl-C, with nothing half-written; the same command continues where it can"
     " (`unblind train` with --resume)"
 )
 

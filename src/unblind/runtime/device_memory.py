@@ -103,7 +103,7 @@ def explain_out_of_memory(advice: Callable[[], str] = lambda: SMALLER) -> Iterat
             raise
         reason = str(error).partition("\n")[0][:150]
         raise ModelError(
-            f"the memory does not suffice ({reason}); {advice()}; `unblind doctor --model` reckons it"
+            f"there is not enough memory ({reason}); {advice()}; `unblind doctor --model` estimates it"
         ) from error
 
 

@@ -96,7 +96,7 @@ def read_results(
     local = {result.data for result in before + after if result.dataset == dataset}
     if dataset and len(local - {dataset}) > 1:
         both = " and ".join(sorted(local))
-        raise DatasetError(f"--dataset {dataset} stands for one dataset, and the results are of {both}")
+        raise DatasetError(f"--dataset {dataset} names one dataset, but the results are of {both}")
     names = [result.name for result in before + after]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DatasetError(f"two evaluations are called {twice}; rename the folder of one (--results)")

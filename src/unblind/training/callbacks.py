@@ -88,7 +88,7 @@ class Checkpoints(TrainerCallback):
         if self.stopping:
             raise Stopped(
                 f"stopped by SIGTERM after step {state.global_step:,} of {state.max_steps:,}, which is saved;"
-                " go on with the same command and --resume"
+                " continue with the same command and --resume"
             )
 
 

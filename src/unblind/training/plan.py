@@ -11,7 +11,7 @@ import torch
 from unblind.errors import ModelError
 from unblind.models.embedded import EMBEDDED
 from unblind.models.loading import choose_dtype, configuration
-from unblind.models.memory_estimate import fitting_job, reckon
+from unblind.models.memory_estimate import estimated_jobs, fitting_job
 from unblind.models.registry import family_of
 from unblind.models.speed import SHARE, evaluation_operations, matrix_rate, training_operations
 from unblind.recipe import TrainOptions, load_recipe
@@ -31,7 +31,7 @@ def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple
         recipe = "tiny" if tasks == 1 else "tiny-all"
         return recipe, load_recipe(recipe) | {"model": model}
     limit, cures = total_memory(device), family_of(configuration(model)).cures
-    jobs = reckon(model, None, choose_dtype("auto", device), device, known=False)
+    jobs = estimated_jobs(model, None, choose_dtype("auto", device), device, known=False)
     job = fitting_job((job for job in jobs if job.recipe in cures), limit)
     if job is None or job.recipe is None:
         raise ModelError(
@@ -45,7 +45,7 @@ def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple
 
 
 def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, asked: int) -> float:
-    """The time that training on `train` samples, its validation, and `asked` questions take, by reckoning.
+    """The time that training on `train` samples, its validation, and `asked` questions take, estimated.
 
     It is what the operations take at `SHARE` of the device's own rate on large matrices, which is measured.
     """

@@ -140,7 +140,7 @@ def fit(
     model, options = _adapted(loaded, options)
     with (
         claim(options.out, settings, made_by="unblind train"),
-        explain_full_disk(options.out, "go on with the same command and --resume"),
+        explain_full_disk(options.out, "continue with the same command and --resume"),
     ):
         if options.resume and (finished := from_main_process(partial(_left_behind, options))):
             return finished
@@ -225,13 +225,13 @@ def _train(trainer: AnswerTrainer, checkpoint: Path | None, told_to_stop: thread
     except RuntimeError as error:  # the signal ended a process that prepared batches, before this one stopped
         if not (told_to_stop.is_set() and "DataLoader worker" in str(error)):
             raise
-        raise Stopped("stopped by SIGTERM; --resume goes on from the last checkpoint") from None
+        raise Stopped("stopped by SIGTERM; --resume continues from the last checkpoint") from None
 
 
 def _check(options: TrainOptions) -> None:
     if options.quantization and os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
         raise RecipeError(
-            f"{options.quantization} weights are not parted among processes (FSDP); leave quantization out,"
+            f"{options.quantization} weights cannot be split among processes (FSDP); leave quantization out,"
             " or launch with recipes/accelerate/ddp.yaml"
         )
     for key, known in (("optimizer", OptimizerNames), ("scheduler", SchedulerType)):
@@ -301,7 +301,7 @@ def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
         checkpoint = newest_checkpoint(checkpoints)
         if checkpoint is None and finished.exists():
             raise OutputError(
-                f"{options.out} holds a finished run without checkpoints to go on from; start another run"
+                f"{options.out} holds a finished run without checkpoints to continue from; start another run"
                 f" from its adapter (--adapter {quote(str(options.out))} --out DIR)"
             )
         refuse_fewer_steps(options, step_of(checkpoint) if checkpoint else 0)
@@ -311,7 +311,7 @@ def _checkpoint_to_resume(options: TrainOptions) -> Path | None:
     for path, state in ((finished, "a finished"), (checkpoints, "an unfinished")):
         if path.exists():
             raise OutputError(
-                f"{options.out} holds {state} run; go on with it (--resume) or name another (--out)"
+                f"{options.out} holds {state} run; continue it (--resume) or name another (--out)"
             )
     return None
 

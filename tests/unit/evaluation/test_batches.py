@@ -42,7 +42,7 @@ def test_batches_are_halved_until_they_fit(
     for name in ("id", "restricted", "free", "blank"):
         assert halved[name].to_pylist() == whole[name].to_pylist()
     said = capsys.readouterr().err
-    assert "does not suffice for 8 samples at once; going on with 4" in said
+    assert "not enough memory for 8 samples at once; continuing with 4" in said
     assert said.count("going on") == 2
 
 

@@ -59,7 +59,7 @@ def test_gemma_2_has_no_sdpa_and_says_so(capfd: pytest.CaptureFixture[str]) -> N
     before = model.config.text_config._attn_implementation
     set_attention(model, "sdpa")
     assert model.config.text_config._attn_implementation == before == "eager"
-    assert "--attention sdpa: gemma2 does not allow it; going on with eager" in capfd.readouterr().err
+    assert "--attention sdpa: gemma2 does not allow it; continuing with eager" in capfd.readouterr().err
 
 
 def test_flex_leaves_the_tower_as_it_was() -> None:
@@ -75,7 +75,7 @@ def test_only_flex_on_a_cpu_has_no_gradients(capfd: pytest.CaptureFixture[str]) 
     assert trainable_attention("eager", CPU) == "eager"
     assert capfd.readouterr().err == ""
     assert trainable_attention("flex", CPU) == "auto"
-    assert "no backward pass for it on a CPU; going on with auto" in capfd.readouterr().err
+    assert "no backward pass for it on a CPU; continuing with auto" in capfd.readouterr().err
 
 
 def test_training_on_a_cpu_falls_back(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -90,7 +90,7 @@ def test_training_on_a_cpu_falls_back(tmp_path: Path, capfd: pytest.CaptureFixtu
 
 
 @pytest.mark.parametrize("checkpointing", [True, False])
-def test_what_is_reckoned(checkpointing: bool) -> None:
+def test_what_is_estimated(checkpointing: bool) -> None:
     """Eager holds the matrix of logits and its softmax in the head's precision, once a layer or in all."""
     config = known_config("google/paligemma2-3b-pt-448")
     told = TrainOptions(**load_recipe("paligemma2-3b-lora") | {"data": "", "out": Path()})

@@ -112,7 +112,7 @@ def test_a_broken_family_breaks_nothing_else_and_is_named(
 def test_doctor_names_family_and_parts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unblind.models.memory_estimate.reckon", lambda *_, **__: iter(()))
+    monkeypatch.setattr("unblind.models.memory_estimate.estimated_jobs", lambda *_, **__: iter(()))
     doctor(model="google/paligemma2-3b-pt-224")
     said = capsys.readouterr().out
     assert "family    PaliGemma (paligemma)" in said

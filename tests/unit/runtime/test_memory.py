@@ -1,4 +1,4 @@
-"""Memory: what is reckoned against what a CPU process takes, and what is said where it does not suffice."""
+"""Memory: the estimate against what a CPU process takes, and what is said where it does not suffice."""
 
 import os
 import subprocess
@@ -122,13 +122,13 @@ def test_what_saves_memory_is_seen_to() -> None:
     config = make_config(256, 16, 1024, 4, 2, 64, 64, vision_layers=3)
     told = replace(OPTIONS, batch_size=4, vision="frozen")
 
-    def reckoned(**changes: object) -> int:
+    def estimated(**changes: object) -> int:
         return training_memory(config, replace(told, **changes), torch.bfloat16).activations
 
-    whole = reckoned()
-    assert reckoned(gradient_checkpointing=True) < whole / 2
-    assert reckoned(cache_features=Path("f")) <= whole < reckoned(vision="lora")
-    assert reckoned(batch_size=8) == pytest.approx(2 * whole, rel=0.1)
+    whole = estimated()
+    assert estimated(gradient_checkpointing=True) < whole / 2
+    assert estimated(cache_features=Path("f")) <= whole < estimated(vision="lora")
+    assert estimated(batch_size=8) == pytest.approx(2 * whole, rel=0.1)
 
 
 def test_quantized_weights_are_counted() -> None:

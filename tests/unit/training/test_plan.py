@@ -1,4 +1,4 @@
-"""The recipe that fits a device, and the time that a cure is reckoned to take."""
+"""The recipe that fits a device, and the time that a cure is estimated to take."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from unblind.recipe import TrainOptions, load_recipe
 from unblind.training import plan
 
 CPU = torch.device("cpu")
-SIZES = [  # as reckoned for the 3 B model at 224 px, in GiB; the notebook's never takes part
+SIZES = [  # as estimated for the 3 B model at 224 px, in GiB; the notebook's never takes part
     ("paligemma2-3b-lora", 8, 6.9),
     ("paligemma2-3b-lora", 1, 6.0),
     ("paligemma2-3b-qlora", 8, 4.1),
@@ -30,7 +30,7 @@ def card(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Non
     jobs = [Job(f"{recipe}", recipe, batch, Memory(int(size * 2**30))) for recipe, batch, size in SIZES]
     shape = configuration("tiny")  # of the family whose recipes are asked for
     monkeypatch.setattr(plan, "configuration", lambda _: shape)
-    monkeypatch.setattr(plan, "reckon", lambda *_, **__: iter(jobs))
+    monkeypatch.setattr(plan, "estimated_jobs", lambda *_, **__: iter(jobs))
     monkeypatch.setattr(plan, "total_memory", lambda _: request.param * 2**30)
 
 

@@ -98,7 +98,7 @@ def test_the_same_seed_gives_the_same_bytes_and_a_resumed_run_too(tmp_path: Path
     torn.mkdir()
     (torn / "trainer_state.json").write_text('{"global_step": 5, "log_hi')
     assert newest_checkpoint(halted.out / "checkpoints") == halted.out / "checkpoints" / "checkpoint-4"
-    with pytest.raises(OutputError, match="unfinished run; go on with it"):
+    with pytest.raises(OutputError, match="unfinished run; continue it"):
         run(halted)
     resumed = run(replace(halted, resume=True))
     assert weights(resumed) == weights(whole)
@@ -351,7 +351,7 @@ def test_quantized_weights_are_not_trained_whole(tmp_path: Path) -> None:
 
 def test_quantized_weights_are_not_sharded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(RecipeError, match=r"nf4 weights are not parted among processes \(FSDP\)"):
+    with pytest.raises(RecipeError, match=r"nf4 weights cannot be split among processes \(FSDP\)"):
         train(options(tmp_path / "run", quantization="nf4"))
 
 
