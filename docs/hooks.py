@@ -8,7 +8,7 @@ from mkdocs.structure.files import File, Files
 
 from unblind.cli import COMMANDS, command_line
 
-NEXT = "\n\nNext: [the same from Python](api.md), or [what `evaluate` writes](scoring.md#what-is-in-metricsjson).\n"
+NEXT = "\n\nNext: [the same from Python](api.md), or [rules and metrics](scoring.md).\n"
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

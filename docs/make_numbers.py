@@ -3,9 +3,9 @@
 python docs/make_numbers.py quickstart=unblind-quickstart drawn.blind=blind
 
 NAME=FOLDER reads FOLDER/metrics.json; runs that are not named keep their figures. On a page, a figure stands
-between two comments: <!-- n:quickstart.after.restricted -->98.7 % (97.8–99.2)<!-- -->. A page may show all of it,
-its value (98.7 %) or its interval (97.8–99.2): a new figure takes the form of the old one. The script prints what
-it changes on the pages; read the sentences around it.
+between two comments: <!-- n:quickstart.after.restricted -->98.7 % (97.8–99.2)<!-- -->. A page may show all of
+it, its value (98.7 %) or its interval (97.8–99.2); a new figure takes the form of the old one. The script
+prints what it changes on the pages: read the sentences around it.
 """
 
 from __future__ import annotations
