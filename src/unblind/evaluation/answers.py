@@ -155,7 +155,7 @@ def _best(
 def choice_shares(loaded: Loaded, filled: Prefill, questions: Sequence[Question]) -> list[Tensor | None]:
     """For each question how probable each of its choices is, in [0, 1]: float32 (choices,), on the CPU.
 
-    None where any text is an answer. Rows with the same choices are estimated together. Raises ModelError as
+    None where any text is an answer. Rows with the same choices are computed together. Raises ModelError as
     `answer` does.
     """
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)

@@ -194,7 +194,7 @@ def _logits(base: PreTrainedModel, batch_size: int, answer: int, cached_vision: 
 
 
 def _choose_attention(base: PreTrainedModel, attention: Attention, device: torch.device) -> None:
-    """Have a model on the meta device compute as it does on `device`, its fused attentions estimated as such.
+    """Have a model on the meta device compute as it does on `device`, its fused attentions counted as such.
 
     PyTorch's own would fall back to the plain one there.
     """
