@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [str(Path(sys.executable).parent / "unblind"), "quickstart", "--out", str(out)]
     done = subprocess.run([*command, *SIZES], capture_output=True, text=True, timeout=1500)
     assert done.returncode == 0, done.stderr
+    assert re.match(r"Five steps, about \d+ min on this machine", done.stdout)
     assert "blind" in done.stdout and "after fine-tuning" in done.stdout and "report.html" in done.stdout
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from shlex import quote
@@ -72,10 +73,12 @@ def quickstart(
         recipe, values = fitting_recipe(model, device, tasks=len(images.tasks))
         values |= {"data": str(data), "out": out / "train", "seed": seed, "resume": True}
         options = TrainOptions(**values)
-        if not comes_along:
+        if comes_along:
+            _announce_minutes(options, device, images)
+        else:
             _announce(recipe, options, device, images)
 
-        _tell(1, f"Drawing {sum(images.rows.values()):,} images: {_named(images)}.")
+        _tell(1, f"Drawing {sum(images.rows.values()):,} images: {_named(images)}")
         generate(data, images)
 
         _tell(2, _FAMILIAR[comes_along])
@@ -118,6 +121,18 @@ def _images(model: str, *, train: int, **options: Any) -> GenerateOptions:
 def _named(images: GenerateOptions) -> str:
     """The questions that the images are about, as a list."""
     return " ".join(task.title for task in images.tasks)
+
+
+def _announce_minutes(options: TrainOptions, device: torch.device, images: GenerateOptions) -> None:
+    """Say how long a model that comes along will take on this machine, by a measurement of seconds."""
+    from unblind.training.plan import seconds_needed
+
+    seconds = seconds_needed(options, device, train=images.train, asked=4 * images.test)  # white images too
+    console.print(
+        f"Five steps, about {math.ceil(seconds / 60):,} min on this machine. Nothing is downloaded;"
+        " --train NUMBER with fewer images is faster. After Ctrl-C, the same command continues.",
+        soft_wrap=True,
+    )
 
 
 def _announce(recipe: str, options: TrainOptions, device: torch.device, images: GenerateOptions) -> None:

@@ -9,7 +9,7 @@ import small_model
 from unblind.errors import ModelError
 from unblind.models.loading import configuration
 from unblind.models.memory_estimate import Job, Memory
-from unblind.models.speed import SHARE
+from unblind.models.speed import SHARE, SHARE_WITHOUT_BLANK
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.training import plan
 
@@ -78,3 +78,7 @@ def test_the_time_is_that_of_all_steps_and_questions(monkeypatch: pytest.MonkeyP
     repeated = TrainOptions(**told | {"gradient_checkpointing": True})
     work += 3200 * 1e9
     assert plan.seconds_needed(repeated, CPU, train=3200, asked=6000) == pytest.approx(work / (SHARE * 1e12))
+    without_blank = TrainOptions(**told | {"drop_blank": True})
+    work -= 3200 * 1e9
+    seconds = plan.seconds_needed(without_blank, CPU, train=3200, asked=6000)
+    assert seconds == pytest.approx(work / (SHARE_WITHOUT_BLANK * 1e12))
