@@ -140,7 +140,7 @@ def _announce(recipe: str, options: TrainOptions, device: torch.device, images: 
     from unblind.evaluation.prompts import offered_prompts
     from unblind.models.loading import configuration
     from unblind.models.registry import family_of
-    from unblind.models.speed import SHARE
+    from unblind.models.speed import expected_share
     from unblind.training.callbacks import duration
     from unblind.training.plan import seconds_needed
 
@@ -151,7 +151,7 @@ def _announce(recipe: str, options: TrainOptions, device: torch.device, images: 
     console.print(
         f"{options.model} on {device}: recipe {recipe}, {options.accumulation} x {options.batch_size} samples"
         f" a step; {before} prompts before, one after. About {duration(seconds)}, if it reaches"
-        f" {SHARE:.0%} of this device's rate; training says what it measures.",
+        f" {expected_share(options):.0%} of this device's rate; training says what it measures.",
         soft_wrap=True,
     )
 

@@ -20,6 +20,11 @@ SHARE = 0.25
 SHARE_WITHOUT_BLANK = 0.6
 
 
+def expected_share(options: TrainOptions) -> float:
+    """The share of a device's rate that a run is taken to reach, in (0, 1]."""
+    return SHARE_WITHOUT_BLANK if options.drop_blank else SHARE
+
+
 def training_operations(config: PreTrainedConfig, options: TrainOptions) -> float:
     """Floating-point operations a training sample, forward and backward; what checkpointing repeats is not
     counted.

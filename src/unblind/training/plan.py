@@ -13,13 +13,7 @@ from unblind.models.embedded import EMBEDDED
 from unblind.models.loading import choose_dtype, configuration
 from unblind.models.memory_estimate import estimated_jobs, fitting_job
 from unblind.models.registry import family_of
-from unblind.models.speed import (
-    SHARE,
-    SHARE_WITHOUT_BLANK,
-    evaluation_operations,
-    matrix_rate,
-    training_operations,
-)
+from unblind.models.speed import evaluation_operations, expected_share, matrix_rate, training_operations
 from unblind.recipe import TrainOptions, load_recipe
 from unblind.runtime.device_memory import total_memory
 
@@ -53,7 +47,7 @@ def fitting_recipe(model: str, device: torch.device, *, tasks: int = 1) -> tuple
 def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, asked: int) -> float:
     """The time that training on `train` samples, its validation, and `asked` questions take, estimated.
 
-    It is what the operations take at a share of the device's own rate on large matrices, which is measured.
+    It is what the operations take at `expected_share` of the rate on large matrices, which is measured.
     """
     config = configuration(options.model)
     steps = math.ceil(train * options.epochs / (options.batch_size * options.accumulation))
@@ -63,4 +57,4 @@ def seconds_needed(options: TrainOptions, device: torch.device, *, train: int, a
     work = train * options.epochs * (training_operations(config, options) + repeated)
     work += (watched + asked) * forward
     rate = matrix_rate(device, choose_dtype("auto", device), 8192 if device.type == "cuda" else 1024)
-    return work / ((SHARE_WITHOUT_BLANK if options.drop_blank else SHARE) * rate)
+    return work / (expected_share(options) * rate)
