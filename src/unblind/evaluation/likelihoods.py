@@ -133,7 +133,7 @@ def likelihoods(
     for start in range(0, len(trees), at_once):
         part = list(trees)[start : start + at_once]
         rows = torch.tensor(part, device=logits.device)
-        branch = fork(cache, None if len(part) == len(logits) else rows)
+        branch = fork(cache, None if part == list(range(len(logits))) else rows)
         of_nodes = _node_logits(loaded, branch, attention[rows], position[rows], [trees[row] for row in part])
         for row, first, others in zip(part, logits[rows], of_nodes, strict=True):
             totals[row] = _totals(torch.cat([first[None], others]), trees[row])

@@ -77,6 +77,12 @@ def test_they_equal_brute_force_in_a_mixed_batch() -> None:
     assert_equal_to_brute_force(mild(), MIXED)
 
 
+def test_they_do_where_every_row_has_several_tokens_and_formats_take_turns() -> None:
+    """Rows of the same format are computed together, which must not exchange rows."""
+    turns = [asked("How many?", COUNTS, form) for form in ("<{}>", "{}", "<{}>", "{}", "<{}>")]
+    assert_equal_to_brute_force(mild(), turns)
+
+
 def test_they_do_where_the_memory_takes_one_row_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(likelihoods, "LOGITS_AT_ONCE", 1)
     assert_equal_to_brute_force(mild(), MIXED)
