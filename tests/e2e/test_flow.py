@@ -121,13 +121,17 @@ def test_predict_says_what_evaluate_says(quickstart: Path, unblind: Run, tmp_pat
     for row in rows:
         (tmp_path / f"{row['id']}.png").write_bytes(row["image"]["bytes"])
     files = [tmp_path / f"{row['id']}.png" for row in rows]
+    # of "auto", the load of the machine decides
+    answering = ["--adapter", quickstart / "train", "--dtype", "float32"]
+    data, out = quickstart / "data", tmp_path / "evaluated"
+    assert unblind("evaluate", "--data", data, "--limit", 3, "--out", out, *answering).code == 0
     said = []
     for file, row in zip(files, rows, strict=True):
-        ask = ["--prompt", row["prompt"], "--json"]
-        done = unblind("predict", file, "--adapter", quickstart / "train", *ask)
+        ask = ["--prompt", row["prompt"], "--json", *answering]
+        done = unblind("predict", file, *ask)
         assert done.code == 0, done.err
         said.append(json.loads(done.out))
-    written = pq.read_table(quickstart / "after" / "predictions.parquet").slice(0, 3).to_pylist()
+    written = pq.read_table(out / "predictions.parquet").to_pylist()
     for one, other in zip(said, written, strict=True):
         assert (one["letter"], one["free"]) == (other["restricted"], other["free"])
         assert one["probability"] == pytest.approx(other["probability"], abs=1e-4)

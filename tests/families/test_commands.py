@@ -49,7 +49,7 @@ def test_from_the_quickstart_to_an_exported_checkpoint(
     Image.new("RGB", (120, 90), "white").save(picture)
     base = ("--adapter", out / "train", "--model", folders[name])
     capsys.readouterr()
-    assert unblind("predict", *base, "--json", picture) == 0
+    assert unblind("predict", *base, "--json", "--dtype", "float32", picture) == 0
     told = json.loads(capsys.readouterr().out)
 
     with stand_in_hub.serve() as hub:
