@@ -7,16 +7,11 @@ from pathlib import Path
 
 import torch
 
-from unblind.models.published_files import publish
-from unblind.tiny.build import new_model, new_processor
-from unblind.tiny.pretrain import FAMILY
+from unblind.models.embedded import TINY
+from unblind.tiny.build import new_model
+from unblind.tiny.pretrain import save_base
 
 saved = torch.load(Path(__file__).with_name("base.pt"), map_location="cpu", weights_only=True)
-out = Path("src/unblind/tiny/checkpoint")
 model = new_model()
 model.load_state_dict(saved["model"])
-torch.nn.Module.to(model, torch.bfloat16)
-model.save_pretrained(out)
-new_processor().save_pretrained(out)
-publish(out, FAMILY)
-(out / "model.safetensors").chmod(0o644)
+save_base(model, TINY)

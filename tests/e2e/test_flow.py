@@ -121,7 +121,7 @@ def test_predict_says_what_evaluate_says(quickstart: Path, unblind: Run, tmp_pat
     for row in rows:
         (tmp_path / f"{row['id']}.png").write_bytes(row["image"]["bytes"])
     files = [tmp_path / f"{row['id']}.png" for row in rows]
-    # of "auto", the load of the machine decides
+    # "auto" may change with the load of the machine
     answering = ["--adapter", quickstart / "train", "--dtype", "float32"]
     data, out = quickstart / "data", tmp_path / "evaluated"
     assert unblind("evaluate", "--data", data, "--limit", 3, "--out", out, *answering).code == 0

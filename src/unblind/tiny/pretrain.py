@@ -174,12 +174,18 @@ def pretrain(out: Path, recipe: PretrainOptions) -> None:
     stages: tuple[Stage, ...] = ("see", "read", "polish")
     for stage in stages[stages.index(begun) :]:
         _run(stage, model, heads, recipe, out, state if state and state["stage"] == stage else None)
-    nn.Module.to(
-        model, "cpu", torch.bfloat16
-    )  # half the size on disk; loaded as float32 where that is faster
-    model.save_pretrained(out / "checkpoint")
-    new_processor().save_pretrained(out / "checkpoint")
-    publish(out / "checkpoint", FAMILY)
+    save_base(model, out / "checkpoint")
+
+
+def save_base(model: PaliGemmaForConditionalGeneration, folder: Path) -> None:
+    """Save the base and its processor by their published names. The model is moved to the CPU, as bfloat16.
+
+    That is half the size on disk; it is loaded as float32 where that is faster.
+    """
+    nn.Module.to(model, "cpu", torch.bfloat16)
+    model.save_pretrained(folder)
+    new_processor().save_pretrained(folder)
+    publish(folder, FAMILY)
 
 
 def _run(
